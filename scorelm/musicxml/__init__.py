@@ -1,0 +1,1 @@
+"""MusicXML <-> data model, directly, by lxml."""

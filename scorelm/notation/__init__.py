@@ -1,0 +1,1 @@
+"""Score text: the data model, the writer, the strict reader and what works on them. Standard library only."""

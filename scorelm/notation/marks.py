@@ -1,0 +1,190 @@
+"""Named marks: where each stands, its short spelling, and its arguments.
+
+    mark     = ( "!name!" / short ) [ argument *( [","] argument ) ]
+    argument = number / string          ; a "," stands between two numbers
+    number   = ["-"] 1*digit [ ":" 1*digit ]
+    string   = '"' *char '"'            ; \\q is '"', \\p is "|", \\n a new line, \\\\ a backslash
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from scorelm.errors import ScoreError
+from scorelm.notation.lexemes import (
+    CLEFS,
+    END_MARKS,
+    EVENT_MARKS,
+    IDS,
+    MEASURE_MARKS,
+    NOTE_MARKS,
+    PART_MARKS,
+    SCORE_MARKS,
+    TIME_MARKS,
+    name_lexeme,
+)
+from scorelm.notation.model import Argument, Attribute, Clef, Key, Mark, Time
+
+MAX_STRING_BYTES = 4096
+MAX_NUMBER = 10**9
+
+# Marks frequent enough for a sign of their own.
+SHORT = {"fermata": "H", "staccato": ".", "accent": ">", "tenuto": "N", "slur(": "(", "slur)": ")", "lyric": "l"}
+LONG = {sign: name for name, sign in SHORT.items()}
+
+TUPLET_MARKS = tuple(name for name in EVENT_MARKS if name.startswith("tuplet-"))
+SCOPES: dict[str, str] = {}
+for _scope, _names in (
+    ("note", NOTE_MARKS),
+    ("event", [*SHORT, *EVENT_MARKS]),
+    ("time", TIME_MARKS),
+    ("end", END_MARKS),
+    ("measure", [*SCORE_MARKS, *MEASURE_MARKS]),
+    ("part", PART_MARKS),
+    ("tuplet", TUPLET_MARKS),
+):
+    SCOPES.update(dict.fromkeys(_names, _scope))
+
+_LEXEMES = {name: SHORT.get(name, name_lexeme(name)) for name in SCOPES}
+_RANK = {name: IDS[lexeme] for name, lexeme in _LEXEMES.items()}
+
+_ESCAPES = {"\\": "\\\\", '"': "\\q", "|": "\\p", "\n": "\\n"}
+_UNESCAPES = {escaped: char for char, escaped in _ESCAPES.items()}
+
+
+def rank(mark: Attribute) -> int:
+    """The published order of things at one moment: clef, key, time, then marks by the id of their lexeme."""
+    if isinstance(mark, Mark):
+        return _RANK[mark.name]
+    return {Clef: -3, Key: -2, Time: -1}[type(mark)]
+
+
+def mark_lexeme(name: str) -> str:
+    """``mark_lexeme("fermata") == "H"``; ScoreError for a name that the format does not have."""
+    try:
+        return _LEXEMES[name]
+    except KeyError:
+        raise ScoreError(f"the format has no mark named {name!r}") from None
+
+
+def spell_string(text: str) -> str:
+    """Free text in quotes; ScoreError where it is too long or holds control characters."""
+    if len(text.encode(errors="replace")) > MAX_STRING_BYTES:
+        raise ScoreError(f"free text is bound to {MAX_STRING_BYTES} bytes, not {len(text.encode())}: {text[:40]!r}...")
+    if any((c < " " and c != "\n") or "\ud800" <= c <= "\udfff" or c == "\x7f" for c in text):
+        raise ScoreError(f"free text cannot hold control characters: {text[:40]!r}")
+    return '"' + "".join(_ESCAPES.get(c, c) for c in text) + '"'
+
+
+def read_string(spelled: str) -> str | None:
+    """The inverse of spell_string; None where an escape is unknown or the closing quote is missing."""
+    body = spelled[1:-1]
+    if len(spelled) < 2 or not spelled.endswith('"'):
+        return None
+    if "\\" not in body:
+        return body
+    out: list[str] = []
+    i = 0
+    while i < len(body):
+        if body[i] != "\\":
+            out.append(body[i])
+            i += 1
+            continue
+        char = _UNESCAPES.get(body[i : i + 2])
+        if char is None:
+            return None
+        out.append(char)
+        i += 2
+    return "".join(out)
+
+
+def spell_number(number: Fraction | int) -> str:
+    """``3``, ``-1`` or ``7:2``."""
+    if abs(number.numerator) > MAX_NUMBER or number.denominator > MAX_NUMBER:
+        raise ScoreError(f"the number {number} is out of bounds")
+    if number.denominator == 1:
+        return str(number.numerator)
+    return f"{number.numerator}:{number.denominator}"
+
+
+def spell_arguments(args: tuple[Argument, ...]) -> str:
+    out = ""
+    for i, arg in enumerate(args):
+        if isinstance(arg, str):
+            out += spell_string(arg)
+        else:
+            out += ("," if i and not isinstance(args[i - 1], str) else "") + spell_number(arg)
+    return out
+
+
+def spell_mark(mark: Mark) -> str:
+    return mark_lexeme(mark.name) + spell_arguments(mark.args)
+
+
+def spell_key(key: Key) -> str:
+    """``K2``, ``K-3!minor!``, ``K!9`` beyond seven, ``K!_B^F`` for a non-traditional key."""
+    if key.alters:
+        from scorelm.notation.pitches import accidental
+
+        spelled = "K!" + "".join(accidental(alter) + step for step, alter in key.alters)
+    elif -7 <= key.fifths <= 7:
+        spelled = f"K{key.fifths}"
+    else:
+        spelled = "K!" + spell_number(key.fifths)
+    return spelled + (mark_name(key.mode) if key.mode else "")
+
+
+def mark_name(name: str) -> str:
+    lexeme = name_lexeme(name)
+    if lexeme not in IDS:
+        raise ScoreError(f"the format has no {name!r}")
+    return lexeme
+
+
+def spell_time(time: Time) -> str:
+    """``T3:4``, ``T3+2:8``, ``T2:4,3:8``, ``T4:4!common!``; ``Tx`` is senza misura."""
+    if not time.terms:
+        body = "x"
+    else:
+        body = ",".join("+".join(map(str, beats)) + f":{unit}" for beats, unit in time.terms)
+    return "T" + body + (mark_name(time.symbol) if time.symbol else "")
+
+
+def spell_clef(clef: Clef) -> str:
+    """``!clef-G2!``; ``!clef-G!3,-1`` for one without a lexeme of its own."""
+    line = "" if clef.line is None else str(clef.line)
+    whole = name_lexeme(f"clef-{clef.sign}{line}" + _octave(clef.octave))
+    if whole in CLEFS:
+        return whole
+    base = name_lexeme(f"clef-{clef.sign}")
+    if base not in CLEFS:
+        raise ScoreError(f"the format has no clef sign {clef.sign!r}")
+    args: tuple[Argument, ...] = (Fraction(clef.line or 0),)
+    if clef.octave:
+        args += (Fraction(clef.octave),)
+    return base + spell_arguments(args)
+
+
+def _octave(octave: int) -> str:
+    return {0: "", -1: "-8", 1: "+8", -2: "-15", 2: "+15"}.get(octave, "?")
+
+
+CLEF_OF: dict[str, Clef] = {}
+for _sign in ("G", "F", "C"):
+    for _line in range(1, 6):
+        for _shift in (0, -1, 1, -2, 2):
+            _clef = Clef(_sign, _line, _shift)
+            if spell_clef(_clef) in CLEFS:
+                CLEF_OF[spell_clef(_clef)] = _clef
+for _sign in ("percussion", "TAB", "jianpu", "none", "G", "F", "C"):
+    CLEF_OF[name_lexeme(f"clef-{_sign}")] = Clef(_sign)
+
+
+def spell_attribute(attribute: Attribute) -> str:
+    if isinstance(attribute, Mark):
+        return spell_mark(attribute)
+    if isinstance(attribute, Key):
+        return spell_key(attribute)
+    if isinstance(attribute, Time):
+        return spell_time(attribute)
+    return spell_clef(attribute)

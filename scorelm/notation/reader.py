@@ -1,0 +1,405 @@
+"""Text -> score: the inverse of writer.py, where the grammar stands. Strict, with places in its errors."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from scorelm.errors import FormatError
+from scorelm.notation.lexemes import COMMON_PARTS, DURATIONS, SIMPLE_TUPLETS
+from scorelm.notation.model import (
+    Attribute,
+    Chord,
+    Item,
+    Key,
+    Mark,
+    Measure,
+    Note,
+    Part,
+    PartMeasure,
+    Pitch,
+    Rest,
+    Score,
+    Spacer,
+    Staff,
+    Time,
+    TimedMark,
+    Tuplet,
+    Value,
+    key_alters,
+)
+from scorelm.notation.normal import normal_measure
+from scorelm.notation.pitches import PITCH_OF
+from scorelm.notation.scanner import END, SCOPE_OF, Scanner
+from scorelm.notation.state import EIGHTH, Alters, State
+from scorelm.notation.writer import MAX_PARTS, MAX_STAVES, MAX_TUPLET_DEPTH, MAX_VOICES, MAX_ZERO_TIME
+
+VALUES = {
+    lexeme: Value(index // 5, index % 5) for index, lexeme in enumerate(DURATIONS)
+}  # "q." -> Value(5, 1)
+ACCIDENTALS = frozenset(("_", "__", "=", "^", "^^", "%"))
+RESTS = frozenset("zxZX")
+
+
+def parse(text: str) -> Score:
+    """The score that a text holds.
+
+    Raises FormatError (measure, line, column) where the text breaks the format.
+    """
+    scanner = Scanner(text)
+    if not scanner.take("|"):
+        raise scanner.error("'|', with which every text begins")
+    reader = Reader(scanner)
+    measures = []
+    while scanner.tokens[scanner.i] != END:
+        measures.append(reader.measure())
+        if not scanner.take("|"):
+            raise scanner.error("'|' at the end of the measure")
+    return Score(tuple(reader.parts), tuple(measures)) if measures else Score()
+
+
+class Reader:
+    """Reads measure by measure; ``state`` is what is in force."""
+
+    def __init__(self, scanner: Scanner) -> None:
+        self.s = scanner
+        self.state = State()
+        self.parts: list[Part] = []
+
+    def measure(self) -> Measure:
+        """One measure, from after its "|" to before the next."""
+        s, state = self.s, self.state
+        number, implicit, length, marks = str(state.number), False, None, []
+        if s.take("#"):
+            number = s.string() if s.tokens[s.i].startswith('"') else str(s.digits())
+        if s.take("?"):
+            implicit = True
+        at = s.i
+        if s.take("@"):
+            length = s.length()
+        while True:
+            token = s.tokens[s.i]
+            if SCOPE_OF.get(token) == "measure":
+                marks.append(s.mark())
+            elif token == "T" or (token[:1] == "K" and len(token) > 1):
+                marks.append(s.time() if token == "T" else s.key())
+            else:
+                break
+        first = not self.parts
+        state.enter_score(marks)
+        if length is None:
+            length = state.nominal()
+            if length is None:
+                raise s.fault("expected '@' and the measure's length: no time signature gives it", at)
+        state.count(number)
+        parts = self._parts(first, length, marks)
+        end = []
+        while SCOPE_OF.get(s.tokens[s.i]) == "end":
+            end.append(s.mark())
+        return normal_measure(Measure(tuple(parts), number, length, implicit, tuple(marks), tuple(end)))
+
+    def _parts(self, first: bool, length: Fraction, marks: list[Attribute]) -> list[PartMeasure | None]:
+        s = self.s
+        out: list[PartMeasure | None] = []
+        while True:
+            index = len(out)
+            if first:
+                if index >= MAX_PARTS:
+                    raise s.error(f"at most {MAX_PARTS} parts")
+                self._declare(index, marks)
+            out.append(self._part(index, length, first))
+            if first and s.take(";"):
+                continue
+            if first or len(out) == len(self.parts):
+                return out
+            if not s.take(";"):
+                raise s.error(f"';' and part {len(out) + 1} of {len(self.parts)}")
+
+    def _declare(self, index: int, marks: list[Attribute]) -> None:
+        """In the first measure each part opens with P, its staves and its name."""
+        s = self.s
+        at = s.i
+        staves = 1
+        if s.tokens[at] in COMMON_PARTS:
+            name, staves = COMMON_PARTS[s.tokens[at]]
+            s.i += 1
+        elif s.take("P"):
+            if not s.tokens[s.i].startswith('"'):
+                staves = s.digits("the part's name in quotes")
+                if not 1 < staves <= MAX_STAVES:
+                    raise s.fault(f"a part has 2 to {MAX_STAVES} staves here, or says nothing", at)
+            name = s.string("the part's name in quotes")
+        else:
+            raise s.error("'P' and the name of a part")
+        self.parts.append(Part(name, staves))
+        state = self.state
+        state.staves.append(staves)
+        state.part_times.append(state.time)
+        keys = [m for m in marks if isinstance(m, Key)]
+        state.alters.append([key_alters(keys[-1]) if keys else {}] * staves)
+
+    def _part(self, index: int, length: Fraction, first: bool) -> PartMeasure | None:
+        s, state = self.s, self.state
+        own: Fraction | None = None
+        marks: list[Attribute] = []
+        at = s.i
+        if first or s.take("P"):
+            if s.take("@"):
+                own = s.length()
+            while True:
+                token = s.tokens[s.i]
+                if SCOPE_OF.get(token) == "part":
+                    marks.append(s.mark())
+                elif token == "T" or (token[:1] == "K" and len(token) > 1):
+                    marks.append(s.time() if token == "T" else s.key())
+                else:
+                    break
+            if not first and own is None and not marks:
+                raise s.fault("'P' says nothing here", at)
+        if s.tokens[s.i] == "!absent!":
+            if own is not None or marks:
+                raise s.error("a measure: an absent one has no attributes")
+            s.i += 1
+            return None
+        state.enter_part(index, marks)
+        if own is not None:
+            length = own
+        unit = state.unit(index)
+        staves = []
+        for number in range(state.staves[index]):
+            if number and not s.take("/"):
+                raise s.error(f"'/' and staff {number + 1} of {state.staves[index]}")
+            staff, state.alters[index][number] = self._staff(length, unit, state.alters[index][number])
+            staves.append(staff)
+        for staff in staves:
+            for timed in staff.marks:
+                if isinstance(timed.mark, Time):
+                    state.enter_time(index, timed.mark)
+        return PartMeasure(tuple(staves), own, tuple(marks))
+
+    def _staff(self, length: Fraction, unit: Value, alters: Alters) -> tuple[Staff, Alters]:
+        """-> the staff and the key in force at its end."""
+        start = self.s.i
+        keys: list[tuple[Fraction, Alters]] = [(Fraction(0), alters)]
+        while True:
+            self.s.i = start
+            voices: list[tuple[Item, ...]] = []
+            marks: list[TimedMark] = []
+            while True:
+                reader = _VoiceReader(self.s, length, unit, keys)
+                voices.append(reader.voice())
+                marks += reader.marks
+                if not self.s.take("&"):
+                    break
+                if len(voices) > MAX_VOICES:
+                    raise self.s.error(f"at most {MAX_VOICES} voices")
+            found = [(t.offset, key_alters(t.mark)) for t in marks if isinstance(t.mark, Key)]
+            known = keys if found and found[0][0] > 0 or not found else found[:0]
+            wanted = [*known[:1], *sorted(found, key=lambda k: k[0])] if found else keys
+            if wanted == keys:  # else read again: a key stood after notes that it holds for
+                return Staff(tuple(voices), tuple(marks)), keys[-1][1]
+            keys = wanted
+
+
+class _VoiceReader:
+    """Reads one voice."""
+
+    def __init__(self, scanner: Scanner, length: Fraction, unit: Value, keys: list[tuple[Fraction, Alters]]) -> None:
+        self.s = scanner
+        self.length = length
+        self.held = unit
+        self.alters = keys[0][1]
+        self.keys = keys[1:]
+        self.clock = Fraction(0)
+        self.marks: list[TimedMark] = []
+        self.zero_time = 0
+
+    def voice(self) -> tuple[Item, ...]:
+        start = self.s.i
+        items = self._items(Fraction(1), 0)
+        if items and self.clock != self.length:
+            raise self.s.fault(
+                f"the voice lasts {self.clock} quarters, its measure {self.length}", max(self.s.i - 1, start)
+            )
+        return items
+
+    def _items(self, ratio: Fraction, depth: int) -> tuple[Item, ...]:
+        s = self.s
+        tokens = s.tokens
+        out: list[Item] = []
+        while True:
+            token = tokens[s.i]
+            while self.keys and self.keys[0][0] <= self.clock:
+                self.alters = self.keys.pop(0)[1]
+            scope = SCOPE_OF.get(token)
+            if scope == "time" or token == "$" or token.startswith("!clef"):
+                self._timed(token)
+            elif token in VALUES or token in PITCH_OF or token in ACCIDENTALS or scope == "event":
+                out.append(self._event(ratio))
+            elif token in RESTS or token == "y" or token == "o":
+                out.append(self._event(ratio))
+            elif token == "{":
+                out.extend(self._graces())
+            elif token in SIMPLE_TUPLETS or token == "[:":
+                out.append(self._tuplet(ratio, depth + 1))
+            else:
+                return tuple(out)
+
+    def _zero(self) -> None:
+        self.zero_time += 1
+        if self.zero_time > MAX_ZERO_TIME:
+            raise self.s.error(f"at most {MAX_ZERO_TIME} things at one moment")
+
+    def _timed(self, token: str) -> None:
+        s = self.s
+        self._zero()
+        if token == "$":
+            s.i += 1
+            attribute = s.attribute()
+            if not isinstance(attribute, (Key, Time)):
+                raise s.error("a key or a time after '$'")
+            if isinstance(attribute, Key):
+                self.alters = key_alters(attribute)
+        elif token.startswith("!clef"):
+            attribute = s.clef()
+        else:
+            attribute = s.mark()
+        self.marks.append(TimedMark(self.clock, attribute))
+
+    def _tuplet(self, ratio: Fraction, depth: int) -> Tuplet:
+        s = self.s
+        start = s.i
+        if depth > MAX_TUPLET_DEPTH:
+            raise s.error(f"tuplets at most {MAX_TUPLET_DEPTH} deep")
+        simple = SIMPLE_TUPLETS.get(s.tokens[s.i])
+        s.i += 1
+        if simple is not None:
+            actual, normal = simple
+        else:
+            actual = s.digits()
+            if not s.take(":"):
+                raise s.error("':' and the tuplet's normal notes")
+            normal = s.digits()
+            if not (0 < actual < 1000 and 0 < normal < 1000) or (actual, normal) in SIMPLE_TUPLETS.values():
+                raise s.fault("no such tuplet, or one with a lexeme of its own", start)
+        from_previous = s.take("+:")
+        marks = []
+        while s.tokens[s.i].startswith("!tuplet-"):
+            marks.append(s.mark())
+        items = self._items(ratio * Fraction(normal, actual), depth)
+        if not items:
+            raise s.error("a note in the tuplet")
+        into_next = s.take("]+")
+        if not into_next and not s.take("]"):
+            raise s.error("']', the tuplet's end")
+        return Tuplet(actual, normal, items, from_previous, into_next, tuple(marks))
+
+    def _graces(self) -> list[Chord]:
+        s = self.s
+        s.i += 1
+        kind = "slash" if s.take("/") else "plain"
+        held, self.held = self.held, EIGHTH
+        out: list[Chord] = []
+        while not s.take("}"):
+            self._zero()
+            marks = self._event_marks()
+            self._duration()
+            out.append(self._chord(marks, kind))
+        if not out:
+            raise s.error("a grace note", s.i - 1)
+        self.held = held
+        return out
+
+    def _event_marks(self) -> tuple[Mark, ...]:
+        s = self.s
+        if SCOPE_OF.get(s.tokens[s.i]) != "event":
+            return ()
+        marks = []
+        while SCOPE_OF.get(s.tokens[s.i]) == "event":
+            marks.append(s.mark())
+        return tuple(marks)
+
+    def _duration(self) -> bool:
+        """Read a duration if one stands here."""
+        s = self.s
+        value = VALUES.get(s.tokens[s.i])
+        if value is None:
+            return False
+        s.i += 1
+        if s.take("@"):
+            at = s.i
+            value = Value(value.kind, value.dots, s.length())
+            if not value.exact:
+                raise s.fault("a note that takes no time", at)
+        self.held = value
+        return True
+
+    def _event(self, ratio: Fraction) -> Item:
+        s = self.s
+        start = s.i
+        marks = self._event_marks()
+        spelled = self._duration()
+        token = s.tokens[s.i]
+        value: Value | None = self.held
+        event: Chord | Rest | Spacer
+        if token in RESTS:
+            s.i += 1
+            if token in "ZX" and not spelled:
+                value = None
+                if ratio != 1:
+                    raise s.fault("a measure rest inside a tuplet", start)
+            event = Rest(value, token in "ZX", token in "xX", self._position(), marks)
+        elif token == "y":
+            s.i += 1
+            if marks:
+                raise s.fault("a spacer bears no marks", start)
+            event = Spacer(self.held)
+        else:
+            event = self._chord(marks, None)
+        if value is None:
+            quarters = self.length - self.clock
+        else:
+            quarters = value.exact if value.exact is not None else value.written * ratio
+        self.clock += quarters
+        if self.clock > self.length or quarters <= 0:
+            raise s.fault(
+                f"the measure is full: {self.length} quarters, this ends at {self.clock}", start
+            )
+        self.zero_time = 0
+        return event
+
+    def _position(self) -> Pitch | None:
+        s = self.s
+        if not s.take("o"):
+            return None
+        place = PITCH_OF.get(s.tokens[s.i])
+        if place is None:
+            raise s.error("the rest's place on the staff")
+        s.i += 1
+        return Pitch(*place)
+
+    def _chord(self, marks: tuple[Mark, ...], grace: str | None) -> Chord:
+        s = self.s
+        notes = [self._note()]
+        while s.tokens[s.i] == "+":
+            s.i += 1
+            notes.append(self._note())
+        return Chord(tuple(notes), self.held, marks, grace)
+
+    def _note(self) -> Note:
+        s = self.s
+        unpitched = s.take("o")
+        alter = None if unpitched else s.accidental()
+        place = PITCH_OF.get(s.tokens[s.i])
+        if place is None:
+            raise s.error("a note or a rest")
+        s.i += 1
+        if alter is None:
+            alter = 0 if unpitched else self.alters.get(place[0], 0)
+        tie = s.take("-")
+        note_marks: list[Mark] = []
+        while SCOPE_OF.get(s.tokens[s.i]) == "note":
+            note_marks.append(s.mark())
+        return Note(Pitch(place[0], place[1], alter), tie, tuple(note_marks), unpitched)
+
+
+__all__ = ["parse", "Reader", "FormatError"]

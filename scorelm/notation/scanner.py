@@ -1,0 +1,222 @@
+"""Text -> lexemes with their places, and the small readers that all elements share.
+
+    number = ["-"] 1*digit [ ":" 1*digit ]
+    string = '"' *char '"'
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import lru_cache
+
+from scorelm.errors import FormatError
+from scorelm.notation.lexemes import SCANNER
+from scorelm.notation.marks import CLEF_OF, SCOPES, mark_lexeme, read_string
+from scorelm.notation.model import Argument, Attribute, Clef, Key, Mark, Time
+from scorelm.notation.pitches import ALTER_OF, MAX_ALTER, PITCH_OF
+
+MAX_DIGITS = 9
+NAME_OF = {mark_lexeme(name): name for name in SCOPES}
+SCOPE_OF = {mark_lexeme(name): scope for name, scope in SCOPES.items()}
+SYMBOLS = frozenset(
+    f"!{name}!" for name in ("common", "cut", "single-number", "note-time", "dotted-note-time", "interchangeable")
+)
+MODES = frozenset(
+    f"!{name}!"
+    for name in "major minor dorian phrygian lydian mixolydian aeolian locrian ionian mode".split()
+)
+END = ""  # what stands after the last lexeme
+
+
+class Scanner:
+    """A cursor over the lexemes of a text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens: list[str] = []
+        self.places: list[int] = []
+        tokens, places = self.tokens, self.places
+        for match in SCANNER.finditer(text):
+            if match.lastindex:
+                tokens.append(match.group())
+                places.append(match.start())
+        tokens.append(END)
+        places.append(len(text))
+        self.i = 0
+
+    def error(self, expected: str, i: int | None = None) -> FormatError:
+        """``expected a pitch, found 'R'`` at the lexeme ``i`` (the current one)."""
+        i = self.i if i is None else i
+        found = self.tokens[i]
+        shown = "the end of the text" if found == END else repr(found if len(found) < 40 else found[:40] + "...")
+        return FormatError(f"expected {expected}, found {shown}", self.text, self.places[i])
+
+    def fault(self, message: str, i: int) -> FormatError:
+        return FormatError(message, self.text, self.places[i])
+
+    def take(self, token: str) -> bool:
+        if self.tokens[self.i] == token:
+            self.i += 1
+            return True
+        return False
+
+    def digits(self, what: str = "a number") -> int:
+        start = self.i
+        while "0" <= self.tokens[self.i] <= "9" and len(self.tokens[self.i]) == 1:
+            self.i += 1
+        text = "".join(self.tokens[start : self.i])
+        if not text:
+            raise self.error(what)
+        if len(text) > MAX_DIGITS or (text[0] == "0" and text != "0"):
+            raise self.fault(f"{text!r} is no number: at most {MAX_DIGITS} digits, no leading zero", start)
+        return int(text)
+
+    def number(self, what: str = "a number") -> Fraction:
+        """[-] digits [: digits], in lowest terms."""
+        start = self.i
+        sign = -1 if self.take("-") else 1
+        top, bottom = self.digits(what), 1
+        if self.take(":"):
+            bottom = self.digits(what)
+        if bottom == 0 or (bottom == 1 and self.tokens[self.i - 2] == ":") or Fraction(top, bottom).numerator != top:
+            raise self.fault(f"{top}:{bottom} is not in lowest terms", start)
+        return Fraction(sign * top, bottom)
+
+    def length(self) -> Fraction:
+        """A length in quarters after its "@"."""
+        start = self.i
+        length = self.number("a length in quarters")
+        if length < 0:
+            raise self.fault("a length cannot be negative", start)
+        return length
+
+    def string(self, what: str = "a quoted text") -> str:
+        token = self.tokens[self.i]
+        if not token.startswith('"'):
+            raise self.error(what)
+        value = read_string(token)
+        if value is None:
+            raise self.error("a closed quote with the escapes \\\\ \\q \\p \\n")
+        self.i += 1
+        return value
+
+    def arguments(self) -> tuple[Argument, ...]:
+        args: list[Argument] = []
+        while True:
+            token = self.tokens[self.i]
+            if token.startswith('"'):
+                args.append(self.string())
+            elif token == "," and args and not isinstance(args[-1], str):
+                self.i += 1
+                args.append(self.number())
+            elif (token == "-" or (len(token) == 1 and "0" <= token <= "9")) and (
+                not args or isinstance(args[-1], str)
+            ):
+                args.append(self.number())
+            else:
+                return tuple(args)
+
+    def mark(self) -> Mark:
+        """A named mark, the cursor on its name."""
+        name = NAME_OF[self.tokens[self.i]]
+        self.i += 1
+        token = self.tokens[self.i]
+        if token[:1] in ('"', "-") or (len(token) == 1 and token.isdigit()):
+            return Mark(name, self.arguments())
+        return _plain_mark(name)
+
+    def attribute(self) -> Attribute | None:
+        """A key, time or clef if one stands here."""
+        token = self.tokens[self.i]
+        if token[:1] == "K" and len(token) > 1:
+            return self.key()
+        if token == "T":
+            return self.time()
+        if token in CLEF_OF:
+            return self.clef()
+        return None
+
+    def key(self) -> Key:
+        token = self.tokens[self.i]
+        self.i += 1
+        fifths, alters = 0, []
+        if token != "K!":
+            fifths = int(token[1:])
+        elif self.tokens[self.i] == "-" or self.tokens[self.i].isdigit():
+            start = self.i
+            exact = self.number()
+            if exact.denominator != 1 or not 7 < abs(exact) <= 14:
+                raise self.fault("K! takes a number of fifths beyond 7", start)
+            fifths = int(exact)
+        else:
+            while (alter := self.accidental()) is not None:
+                place = PITCH_OF.get(self.tokens[self.i])
+                if place is None or place[1] != 4:
+                    raise self.error("a step C D E F G A B")
+                alters.append((place[0], alter))
+                self.i += 1
+            if not alters:
+                raise self.error("an accidental or a number of fifths")
+        mode = None
+        if self.tokens[self.i] in MODES:
+            mode = self.tokens[self.i][1:-1]
+            self.i += 1
+        return Key(fifths, mode, tuple(alters))
+
+    def accidental(self) -> Fraction | int | None:
+        """An alteration in semitones if one stands here."""
+        token = self.tokens[self.i]
+        alter = ALTER_OF.get(token)
+        if alter is not None:
+            self.i += 1
+            return alter
+        if token != "%":
+            return None
+        start = self.i
+        self.i += 1
+        exact = self.number("a number of semitones")
+        if exact in ALTER_OF.values() or abs(exact) > MAX_ALTER:
+            raise self.fault(f"%{exact} is out of bounds or has a sign of its own", start)
+        return exact
+
+    def time(self) -> Time:
+        self.i += 1
+        terms: list[tuple[tuple[int, ...], int]] = []
+        if not self.take("x"):
+            while True:
+                start = self.i
+                beats = [self.digits("the beats of a time signature")]
+                while self.take("+"):
+                    beats.append(self.digits())
+                if not self.take(":"):
+                    raise self.error("':' and the beat unit")
+                unit = self.digits()
+                if unit not in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024) or not 0 < sum(beats) < 1000:
+                    raise self.fault("no such time signature", start)
+                terms.append((tuple(beats), unit))
+                if not self.take(","):
+                    break
+        symbol = None
+        if self.tokens[self.i] in SYMBOLS:
+            symbol = self.tokens[self.i][1:-1]
+            self.i += 1
+        return Time(tuple(terms), symbol)
+
+    def clef(self) -> Clef:
+        start = self.i
+        clef = CLEF_OF[self.tokens[start]]
+        self.i += 1
+        if clef.line is None and self.tokens[self.i].isdigit():
+            args = self.arguments()
+            if len(args) > 2 or any(isinstance(a, str) or a.denominator != 1 for a in args):
+                raise self.fault("a clef takes a line and an octave change", start)
+            line, octave = int(args[0]), int(args[1]) if len(args) > 1 else 0
+            clef = Clef(clef.sign, line or None, octave)
+        return clef
+
+
+@lru_cache(maxsize=None)
+def _plain_mark(name: str) -> Mark:
+    return Mark(name)
+
+

@@ -1,0 +1,316 @@
+"""Score -> text: the inverse of reader.py.
+
+    text    = "|" *( measure "|" )
+    measure = [number] ["?"] ["@" length] *mark  part *( ";" part )  *end-mark
+    part    = "!absent!" / [ "P" [staves] [name] ["@" length] *mark ] staff *( "/" staff )
+    staff   = voice *( "&" voice )
+    voice   = *( ["$"] time-mark / graces / event / tuplet )
+    tuplet  = open ["+:"] *mark 1*( ... ) ( "]" / "]+" )
+    graces  = "{" ["/"] 1*event "}"
+    event   = *mark [ duration ["@" length] ] ( note *( "+" note ) / rest )
+    note    = ["o"] pitch ["-"] *mark
+    rest    = "z" / "x" / "y" / "Z" / "X"  [ "o" pitch ] 
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+from scorelm.errors import ScoreError
+from scorelm.notation.lexemes import SIMPLE_TUPLETS
+from scorelm.notation.marks import mark_name, spell_attribute, spell_mark, spell_number, spell_string
+from scorelm.notation.model import (
+    Attribute,
+    Chord,
+    Event,
+    Item,
+    Key,
+    Mark,
+    Measure,
+    Note,
+    PartMeasure,
+    Pitch,
+    Rest,
+    Score,
+    Spacer,
+    Staff,
+    Time,
+    TimedMark,
+    Tuplet,
+    Value,
+    Voice,
+    event_quarters,
+    key_alters,
+)
+from scorelm.notation.pitches import accidental, place
+from scorelm.notation.state import EIGHTH, Alters, State, is_plain_number
+from scorelm.notation.values import fill
+
+MAX_PARTS = 64
+MAX_STAVES = 8
+MAX_VOICES = 8
+MAX_TUPLET_DEPTH = 4
+MAX_ZERO_TIME = 256  # lexemes that take no time between two that do
+
+_TUPLET_LEXEMES = {ratio: lexeme for lexeme, ratio in SIMPLE_TUPLETS.items()}
+
+
+def write(score: Score) -> str:
+    """The canonical text of a normal score. ScoreError names the place of what the format cannot hold."""
+    if not score.measures:
+        return "|\n"
+    if not 1 <= len(score.parts) <= MAX_PARTS:
+        raise ScoreError(f"a score has 1 to {MAX_PARTS} parts, not {len(score.parts)}")
+    state = State()
+    state.declare(score.parts)
+    out = ["|\n"]
+    for index, measure in enumerate(score.measures):
+        try:
+            out.append(_measure(measure, score, state, index == 0))
+        except ScoreError as error:
+            raise ScoreError(f"measure {measure.number} ({index + 1} from the start): {error}") from None
+        out.append("|\n")
+    return "".join(out)
+
+
+def _measure(measure: Measure, score: Score, state: State, first: bool) -> str:
+    if len(measure.parts) != len(score.parts):
+        raise ScoreError(f"the score has {len(score.parts)} parts, this measure {len(measure.parts)}")
+    state.enter_score(measure.marks)
+    out: list[str] = []
+    if measure.number != str(state.number):
+        out.append("#" + (measure.number if is_plain_number(measure.number) else spell_string(measure.number)))
+    state.count(measure.number)
+    if measure.implicit:
+        out.append("?")
+    if measure.length != state.nominal():
+        out.append("@" + spell_number(measure.length))
+    out.extend(spell_attribute(mark) for mark in measure.marks)
+    for index, part in enumerate(measure.parts):
+        if index:
+            out.append(";")
+        name = score.parts[index].name if first else None
+        staves = score.parts[index].staves
+        if not 1 <= staves <= MAX_STAVES:
+            raise ScoreError(f"a part has 1 to {MAX_STAVES} staves, not {staves}")
+        if part is None:
+            if name is not None:
+                out.append(_part_head(name, staves, None, ()))
+            out.append(mark_name("absent"))
+            continue
+        try:
+            out.append(_part(part, measure, state, index, name))
+        except ScoreError as error:
+            raise ScoreError(f"part {index + 1}: {error}") from None
+    out.extend(spell_mark(mark) for mark in measure.end)
+    return "".join(out)
+
+
+def _part_head(name: str | None, staves: int, length: Fraction | None, marks: Sequence[Attribute]) -> str:
+    if name is None and length is None and not marks:
+        return ""
+    head = "P"
+    if name is not None:
+        head += (str(staves) if staves != 1 else "") + spell_string(name)
+    if length is not None:
+        head += "@" + spell_number(length)
+    return head + "".join(spell_attribute(mark) for mark in marks)
+
+
+def _part(part: PartMeasure, measure: Measure, state: State, index: int, name: str | None) -> str:
+    length = measure.length if part.length is None else part.length
+    staves = state.staves[index]
+    if len(part.staves) != staves:
+        raise ScoreError(f"the part has {staves} staves, this measure {len(part.staves)}")
+    head = _part_head(name, staves, part.length, part.marks)
+    state.enter_part(index, part.marks)
+    unit = state.unit(index)
+    alters = state.alters[index]
+    texts = []
+    for number, staff in enumerate(part.staves):
+        text, alters[number] = _staff(staff, length, unit, alters[number])
+        texts.append(text)
+    for staff in part.staves:
+        for timed in staff.marks:
+            if isinstance(timed.mark, Time):
+                state.enter_time(index, timed.mark)
+    return head + "/".join(texts)
+
+
+def _staff(staff: Staff, length: Fraction, unit: Value, alters: Alters) -> tuple[str, Alters]:
+    """-> the staff's text and the key in force at its end."""
+    if len(staff.voices) > MAX_VOICES:
+        raise ScoreError(f"a staff has at most {MAX_VOICES} voices, not {len(staff.voices)}")
+    marks = list(staff.marks)
+    voices = list(staff.voices)
+    if any(not 0 <= t.offset <= length for t in marks):
+        raise ScoreError("a mark lies outside its measure")
+    keys = [(t.offset, key_alters(t.mark)) for t in marks if isinstance(t.mark, Key)]
+    if keys and keys[0][0] == 0:
+        alters = keys.pop(0)[1]
+    texts = []
+    for voice in voices or ([()] if marks else []):
+        text, marks = _Voice(length, unit, alters, keys, marks).write(voice)
+        texts.append(text)
+    if marks:  # no voice has an event where these stand: a voice of spacers carries them
+        carrier = tuple(_carrier(marks, length))
+        text, marks = _Voice(length, unit, alters, keys, marks).write(carrier)
+        texts = [text] if texts == [""] else [*texts, text]
+    return "&".join(texts), keys[-1][1] if keys else alters
+
+
+def _carrier(marks: Sequence[TimedMark], length: Fraction) -> list[Spacer]:
+    moments = sorted({Fraction(0), length, *(t.offset for t in marks)})
+    return [Spacer(v) for a, b in zip(moments, moments[1:]) for v in fill(b - a)]
+
+
+class _Voice:
+    """Writes one voice, with those marks of its staff's time line for which it has a moment."""
+
+    def __init__(
+        self,
+        length: Fraction,
+        unit: Value,
+        alters: Alters,
+        keys: Sequence[tuple[Fraction, Alters]],
+        marks: list[TimedMark],
+    ) -> None:
+        self.out: list[str] = []
+        self.length = length
+        self.held = unit
+        self.alters = alters
+        self.keys = list(keys)
+        self.marks = marks
+        self.left: list[TimedMark] = []  # for another voice
+        self.clock = Fraction(0)
+        self.depth = 0
+        self.zero_time = 0
+
+    def write(self, voice: Voice) -> tuple[str, list[TimedMark]]:
+        """-> the voice's text and the marks that it had no moment for."""
+        self._items(voice, Fraction(1))
+        if voice and self.clock != self.length:
+            raise ScoreError(f"a voice lasts {self.clock} quarters in a measure of {self.length}")
+        self._place_marks()
+        return "".join(self.out), self.left + self.marks
+
+    def _place_marks(self) -> None:
+        while self.marks and self.marks[0].offset <= self.clock:
+            timed = self.marks.pop(0)
+            if timed.offset < self.clock:
+                self.left.append(timed)
+                continue
+            self._zero()
+            scoped = "$" if isinstance(timed.mark, (Key, Time)) else ""
+            self.out.append(scoped + spell_attribute(timed.mark))
+        while self.keys and self.keys[0][0] <= self.clock:
+            self.alters = self.keys.pop(0)[1]
+
+    def _zero(self) -> None:
+        self.zero_time += 1
+        if self.zero_time > MAX_ZERO_TIME:
+            raise ScoreError(f"more than {MAX_ZERO_TIME} things at one moment")
+
+    def _items(self, items: Sequence[Item], ratio: Fraction) -> None:
+        i = 0
+        while i < len(items):
+            item = items[i]
+            if self.marks or self.keys:
+                self._place_marks()
+            if isinstance(item, Tuplet):
+                self._tuplet(item, ratio)
+            elif isinstance(item, Chord) and item.grace is not None:
+                i = self._graces(items, i, item.grace)
+                continue
+            else:
+                self._event(item, ratio)
+            i += 1
+
+    def _tuplet(self, tuplet: Tuplet, ratio: Fraction) -> None:
+        self.depth += 1
+        if self.depth > MAX_TUPLET_DEPTH:
+            raise ScoreError(f"tuplets nest at most {MAX_TUPLET_DEPTH} deep")
+        if not tuplet.items or min(tuplet.actual, tuplet.normal) < 1 or max(tuplet.actual, tuplet.normal) > 999:
+            raise ScoreError(f"a tuplet {tuplet.actual}:{tuplet.normal} of {len(tuplet.items)} items")
+        lexeme = _TUPLET_LEXEMES.get((tuplet.actual, tuplet.normal))
+        self.out.append(lexeme or f"[:{tuplet.actual}:{tuplet.normal}")
+        if tuplet.from_previous:
+            self.out.append("+:")
+        self.out.extend(spell_mark(mark) for mark in tuplet.marks)
+        self._items(tuplet.items, ratio * Fraction(tuplet.normal, tuplet.actual))
+        self.out.append("]+" if tuplet.into_next else "]")
+        self.depth -= 1
+
+    def _graces(self, items: Sequence[Item], i: int, kind: str) -> int:
+        self.out.append("{" if kind == "plain" else "{/")
+        held, self.held = self.held, EIGHTH
+        while i < len(items):
+            item = items[i]
+            if not isinstance(item, Chord) or item.grace != kind:
+                break
+            self._zero()
+            self._chord(item)
+            i += 1
+        self.held = held
+        self.out.append("}")
+        return i
+
+    def _event(self, event: Event, ratio: Fraction) -> None:
+        quarters = event_quarters(event, ratio, self.length - self.clock)
+        if quarters <= 0:
+            raise ScoreError(f"an event lasts {quarters} quarters")
+        if isinstance(event, Chord):
+            self._chord(event)
+        elif isinstance(event, Spacer):
+            self._duration(event.value)
+            self.out.append("y")
+        else:
+            self._rest(event)
+        self.clock += quarters
+        self.zero_time = 0
+
+    def _duration(self, value: Value) -> None:
+        if value != self.held:
+            self.held = value
+            exact = "" if value.exact is None else "@" + spell_number(value.exact)
+            self.out.append(value.letter + exact)
+
+    def _rest(self, rest: Rest) -> None:
+        self.out.extend(spell_mark(mark) for mark in rest.marks)
+        if rest.value is None:
+            if not rest.measure:
+                raise ScoreError("only a measure rest has no written value")
+        elif rest.measure:  # a bare Z takes the measure, so a written value always stands before it
+            self.held = replace(rest.value, kind=-1)
+            self._duration(rest.value)
+        else:
+            self._duration(rest.value)
+        self.out.append(("X" if rest.hidden else "Z") if rest.measure else ("x" if rest.hidden else "z"))
+        if rest.position is not None:
+            self.out.append("o" + place(rest.position.step, rest.position.octave))
+
+    def _chord(self, chord: Chord) -> None:
+        if not chord.notes:
+            raise ScoreError("a chord without notes")
+        if chord.marks:
+            self.out.extend(spell_mark(mark) for mark in chord.marks)
+        self._duration(chord.value)
+        self.out.append("+".join([self._note(note) for note in chord.notes]))
+
+    def _note(self, note: Note) -> str:
+        pitch = note.pitch
+        text = place(pitch.step, pitch.octave)
+        if note.unpitched:
+            text = "o" + text
+        elif pitch.alter != self.alters.get(pitch.step, 0):
+            text = accidental(pitch.alter) + text
+        if note.tie:
+            text += "-"
+        if note.marks:
+            text += "".join(spell_mark(mark) for mark in note.marks)
+        return text
+
+
+__all__ = ["write", "Mark", "Pitch"]
