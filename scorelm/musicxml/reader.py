@@ -35,6 +35,9 @@ KIND_OF = {
         "maxima long breve whole half quarter eighth 16th 32nd 64th 128th 256th 512th 1024th".split()
     )
 }
+MODES = frozenset(
+    "major minor dorian phrygian lydian mixolydian aeolian locrian ionian none".split()
+)
 SIGNS = {"G", "F", "C", "percussion", "TAB", "jianpu", "none"}
 FERMATAS = {
     "angled": "fermata-angled", "square": "fermata-square", "double-angled": "fermata-double-angled",
@@ -105,7 +108,7 @@ class _Read:
 
     def finish(self, length: Fraction, reader: _PartReader) -> PartMeasure:
         own = self.end or length
-        staves = assemble(self.voices, own, len(self.marks), reader.open_tuplets, reader.home)
+        staves = assemble(self.voices, own, len(self.marks), reader.open_tuplets)
         return PartMeasure(
             tuple(Staff(voices, tuple(marks)) for voices, marks in zip(staves, self.marks)),
             own,
@@ -128,19 +131,6 @@ class _PartReader:
         self.divisions = Fraction(1)
         self.time: Time | None = None
         self.open_tuplets: dict[str, list[tuple[int, int]]] = {}
-        self.home: dict[str, int] = {}
-        self._find_homes(part)
-
-    def _find_homes(self, part: etree._Element) -> None:
-        """The staff on which each voice has most of its notes."""
-        if self.part.staves == 1:
-            return
-        counts: dict[str, dict[int, int]] = {}
-        for note in part.iter("note"):
-            staves = counts.setdefault(_clean(note.findtext("voice")) or "1", {})
-            staff = _whole(note.findtext("staff"), 1)
-            staves[staff] = staves.get(staff, 0) + 1
-        self.home = {v: min(max(c, key=lambda s: (c[s], -s)), self.part.staves) - 1 for v, c in counts.items()}
 
     def measure(self, element: etree._Element, index: int) -> _Read:
         read = _Read(self.part.staves)
@@ -207,17 +197,18 @@ class _PartReader:
                 raw.position = _place(rest, "display-")
             return raw
         pitch = element.find("pitch")
-        tie = any(t.get("type") == "start" for t in element.iterfind("tie")) or any(
-            t.get("type") == "start" for t in element.iterfind("notations/tied")
-        )
+        tie = any(t.get("type") == "start" for t in element.iterfind("tie"))
+        marks: tuple[Mark, ...] = ()
+        if not tie and any(t.get("type") == "start" for t in element.iterfind("notations/tied")):
+            marks = (Mark("drawn-tie"),)
         if pitch is not None:
             alter = _number(pitch.findtext("alter"), Fraction(0))
             place = _place(pitch, "")
-            raw.notes = [Note(Pitch(place.step, place.octave, int(alter) if alter.denominator == 1 else alter), tie)]
+            raw.notes = [Note(Pitch(place.step, place.octave, int(alter) if alter.denominator == 1 else alter), tie, marks)]
         else:
             unpitched = element.find("unpitched")
             shown = unpitched is not None and unpitched.find("display-step") is not None
-            raw.notes = [Note(_place(unpitched, "display-") if shown else Pitch("B", 4), tie, unpitched=True)]
+            raw.notes = [Note(_place(unpitched, "display-") if shown else Pitch("B", 4), tie, marks, True)]
         return raw
 
     def _attributes(self, element: etree._Element, clock: Fraction, read: _Read) -> None:
@@ -321,7 +312,7 @@ def _key(element: etree._Element) -> Key:
         if pairs:
             return Key(0, None, pairs)
     fifths = max(-14, min(14, _whole(element.findtext("fifths"), 0)))
-    return Key(fifths, mode if mode in NAMES else None)
+    return Key(fifths, mode if mode in MODES else None)
 
 
 def _time(element: etree._Element) -> Time | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -38,20 +39,18 @@ def assemble(
     length: Fraction,
     staves: int,
     open_tuplets: dict[str, list[Ratio]],
-    home: dict[str, int],
 ) -> list[tuple[Voice, ...]]:
     """-> for each staff its voices, each ``length`` quarters long.
 
     open_tuplets: voice -> tuplets that go on from the measure before; brought up to date
-    home: voice -> the staff where it usually lies, for a voice that crosses staves
+
+    A voice that crosses staves belongs to the one that has most of its events in this measure.
     """
     out: list[list[Voice]] = [[] for _ in range(staves)]
     for name in sorted(voices, key=_voice_order):
         for number, line in enumerate(_untangle(voices[name])):
             key = name if number == 0 else f"{name} {number}"
-            staff = line[0].staff
-            if any(raw.staff != staff for raw in line):
-                staff = home.get(name, staff)
+            staff = Counter(raw.staff for raw in line).most_common(1)[0][0]
             builder = _Builder(length, open_tuplets.pop(key, []), staff)
             items = builder.build(line)
             if builder.carried:

@@ -90,7 +90,7 @@ EVENT_MARKS = """on-staff inverted-fermata fermata-angled fermata-square fermata
     elision extend-start extend-stop extend-continue laughing humming end-line end-paragraph lyric-name
     tuplet-ratio tuplet-none tuplet-bracket tuplet-no-bracket tuplet-number-none tuplet-number-both
     tuplet-type measure-rest-typed invisible dot-none velocity attack other-notation above-mark below-mark""".split()
-NOTE_MARKS = """tie-end-missing let-ring tie-stop-only
+NOTE_MARKS = """drawn-tie tie-end-missing let-ring tie-stop-only
     show-sharp show-flat show-natural show-double-sharp show-double-flat show-sharp-sharp show-flat-flat
     show-natural-sharp show-natural-flat show-quarter-flat show-quarter-sharp show-three-quarters-flat
     show-three-quarters-sharp show-triple-sharp show-triple-flat show-accidental show-none cautionary editorial
@@ -98,7 +98,7 @@ NOTE_MARKS = """tie-end-missing let-ring tie-stop-only
     slash-head triangle diamond square cross x circle-x inverted-triangle arrow-down arrow-up circled slashed
     back-slashed cluster circle-dot left-triangle rectangle no-head do re mi fa fa-up so la ti head-filled head-open
     head-parentheses other-head hidden instrument-id colour unison string-number note-fingering""".split()
-OTHER_MARKS = "absent common cut major minor dorian phrygian lydian mixolydian aeolian locrian ionian single-number note-time dotted-note-time senza-misura no-bracket interchangeable key-octave cancel unpitched mode".split()  # noqa: E501
+OTHER_MARKS = "absent common cut major minor dorian phrygian lydian mixolydian aeolian locrian ionian single-number note-time dotted-note-time senza-misura no-bracket interchangeable key-octave cancel unpitched mode-none".split()  # noqa: E501
 
 NAMES = tuple(
     dict.fromkeys(
@@ -169,3 +169,14 @@ def cut(text: str) -> list[str]:
         elif lexeme or unknown:
             out.append(lexeme or unknown)
     return out
+
+
+def listing(lexemes: tuple[str, ...] = LEXEMES, width: int = 110) -> str:
+    """The lexemes in lines that begin with the id of their first one, as FORMAT.md prints them."""
+    lines: list[str] = []
+    for i, lexeme in enumerate(lexemes):
+        shown = lexeme.replace(" ", "␠")
+        if not lines or len(lines[-1]) + len(shown) >= width:
+            lines.append(str(i))
+        lines[-1] += " " + shown
+    return "\n".join(lines)

@@ -131,7 +131,7 @@ def spell_key(key: Key) -> str:
         spelled = f"K{key.fifths}"
     else:
         spelled = "K!" + spell_number(key.fifths)
-    return spelled + (mark_name(key.mode) if key.mode else "")
+    return spelled + (mark_name("mode-none" if key.mode == "none" else key.mode) if key.mode else "")
 
 
 def mark_name(name: str) -> str:

@@ -38,6 +38,7 @@ VALUES = {
 }  # "q." -> Value(5, 1)
 ACCIDENTALS = frozenset(("_", "__", "=", "^", "^^", "%"))
 RESTS = frozenset("zxZX")
+VOICE_ENDS = frozenset(("&", "/", ";", "|", END))
 
 
 def parse(text: str) -> Score:
@@ -217,6 +218,9 @@ class _VoiceReader:
         start = self.s.i
         items = self._items(Fraction(1), 0)
         if items and self.clock != self.length:
+            token = self.s.tokens[self.s.i]
+            if token not in VOICE_ENDS and SCOPE_OF.get(token) != "end":
+                raise self.s.error("a note, a rest or the end of the voice")
             raise self.s.fault(
                 f"the voice lasts {self.clock} quarters, its measure {self.length}", max(self.s.i - 1, start)
             )
@@ -235,7 +239,7 @@ class _VoiceReader:
                 self._timed(token)
             elif token in VALUES or token in PITCH_OF or token in ACCIDENTALS or scope == "event":
                 out.append(self._event(ratio))
-            elif token in RESTS or token == "y" or token == "o":
+            elif token in RESTS or token == "y" or token == "n":
                 out.append(self._event(ratio))
             elif token == "{":
                 out.extend(self._graces())
@@ -387,7 +391,7 @@ class _VoiceReader:
 
     def _note(self) -> Note:
         s = self.s
-        unpitched = s.take("o")
+        unpitched = s.take("n")
         alter = None if unpitched else s.accidental()
         place = PITCH_OF.get(s.tokens[s.i])
         if place is None:

@@ -23,7 +23,7 @@ SYMBOLS = frozenset(
 )
 MODES = frozenset(
     f"!{name}!"
-    for name in "major minor dorian phrygian lydian mixolydian aeolian locrian ionian mode".split()
+    for name in "major minor dorian phrygian lydian mixolydian aeolian locrian ionian mode-none".split()
 )
 END = ""  # what stands after the last lexeme
 
@@ -159,7 +159,7 @@ class Scanner:
                 raise self.error("an accidental or a number of fifths")
         mode = None
         if self.tokens[self.i] in MODES:
-            mode = self.tokens[self.i][1:-1]
+            mode = self.tokens[self.i][1:-1].removeprefix("mode-")
             self.i += 1
         return Key(fifths, mode, tuple(alters))
 

@@ -35,7 +35,7 @@ from scorelm.notation.normal import normalise
 _FERMATAS = ("fermata", "inverted-fermata", "fermata-angled", "fermata-square", "fermata-double-angled",
              "fermata-double-square", "fermata-double-dot", "fermata-half-curve", "fermata-curlew")  # fmt: skip
 CORE = frozenset(
-    (*_FERMATAS, "on-staff", "instrument", "sound", "transpose", "tuplet-none", "times", *END_MARKS)
+    (*_FERMATAS, "on-staff", "drawn-tie", "instrument", "sound", "transpose", "tuplet-none", "times", *END_MARKS)
     + tuple(m for m in MEASURE_MARKS if m not in ("new-system", "new-page", "multirest"))
 )
 KEEP: dict[str, frozenset[str]] = {

@@ -8,7 +8,7 @@
     tuplet  = open ["+:"] *mark 1*( ... ) ( "]" / "]+" )
     graces  = "{" ["/"] 1*event "}"
     event   = *mark [ duration ["@" length] ] ( note *( "+" note ) / rest )
-    note    = ["o"] pitch ["-"] *mark
+    note    = ["n"] pitch ["-"] *mark
     rest    = "z" / "x" / "y" / "Z" / "X"  [ "o" pitch ] 
 """
 
@@ -303,7 +303,7 @@ class _Voice:
         pitch = note.pitch
         text = place(pitch.step, pitch.octave)
         if note.unpitched:
-            text = "o" + text
+            text = "n" + text
         elif pitch.alter != self.alters.get(pitch.step, 0):
             text = accidental(pitch.alter) + text
         if note.tie:

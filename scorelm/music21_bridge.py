@@ -1,0 +1,259 @@
+"""To and from music21: the only module of the project that knows it.
+
+A stream becomes a data model by way of MusicXML, and back, so that both ways of reading a score meet
+in one reader. music21's writer is held from notating anew: what is in the stream is what is written.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from math import lcm
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lxml import etree
+
+from scorelm.errors import SourceError
+from scorelm.musicxml.reader import score_from_xml
+from scorelm.musicxml.source import MAX_FILE_BYTES
+from scorelm.musicxml.writer import write_musicxml
+from scorelm.notation.model import Mark, Score
+
+if TYPE_CHECKING:
+    from music21 import stream
+
+MAX_DIVISIONS = 2**24
+LENGTH = "scorelm_quarters"  # in a measure's editorial: its length where its contents end before
+
+
+def read_streams(source: str | Path) -> list[stream.Score]:
+    """The music21 scores of a file, or of a work of music21's corpus (``"bach/bwv66.6"``).
+
+    Raises SourceError where the file is missing, too large, or not a score for music21.
+    """
+    from music21 import converter, corpus
+    from music21 import stream as streams
+
+    path = Path(source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if path.is_file():
+                if path.stat().st_size > MAX_FILE_BYTES:
+                    raise SourceError(f"{path}: {path.stat().st_size} bytes, more than the limit of {MAX_FILE_BYTES}")
+                found = converter.parse(path, forceSource=True, storePickle=False)
+            elif path.suffix in ("", ".6") or not path.suffix or "/" in str(source):
+                found = corpus.parse(str(source), forceSource=True)
+            else:
+                raise SourceError(f"{source}: no such file")
+    except SourceError:
+        raise
+    except Exception as error:  # music21 raises anything at all on a broken file
+        raise SourceError(f"{source}: {_reason(error)}") from None
+    if isinstance(found, streams.Opus):
+        return list(found.scores)
+    return [_as_score(found)]
+
+
+def corpus_path(name: str) -> Path | None:
+    """The file of a work of music21's corpus, None where there is none of this name."""
+    from music21 import corpus
+
+    try:
+        return Path(str(corpus.getWork(name)))
+    except Exception:  # music21 raises several types here
+        return None
+
+
+def corpus_works(composer: str) -> list[Path]:
+    """The files of a composer in music21's corpus, sorted."""
+    from music21 import corpus
+
+    return sorted(Path(str(p)) for p in corpus.getComposer(composer))
+
+
+def corpus_root() -> Path:
+    """The folder of music21's corpus."""
+    from music21 import common
+
+    return Path(str(common.getCorpusFilePath()))
+
+
+def is_stream(source: object) -> bool:
+    """Whether this is a music21 stream."""
+    return any(c.__module__.startswith("music21.") and c.__name__ == "Stream" for c in type(source).__mro__)
+
+
+def from_music21(source: stream.Stream) -> Score:
+    """The score of a music21 stream, in normal form. SourceError where music21 cannot write it."""
+    return score_from_xml(etree.fromstring(_export(_as_score(source))), "the music21 score")
+
+
+def to_music21(score: Score) -> stream.Score:
+    """A score as music21 objects."""
+    from music21 import converter
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        out = converter.parseData(write_musicxml(score).decode(), format="musicxml")
+    _state_instruments(score, out)
+    _state_lengths(score, out)
+    for rest in out.recurse().getElementsByClass("Rest"):
+        if rest.fullMeasure is not True:  # "auto" would make a measure rest of any rest as long as its measure
+            rest.fullMeasure = False
+    return out
+
+
+def _state_instruments(score: Score, out: stream.Score) -> None:
+    """music21 guesses instruments (program, transposition) from names; put what the score says in their place."""
+    from music21 import instrument, interval
+
+    staves = iter(out.parts)
+    for part, opening in zip(score.parts, score.measures[0].parts if score.measures else ()):
+        said = {m.name: m.args for m in (opening.marks if opening else ()) if isinstance(m, Mark)}
+        for _ in range(part.staves):
+            own = next(staves)
+            own.partName = part.name
+            for guessed in list(own.recurse().getElementsByClass(instrument.Instrument)):
+                plain = instrument.Instrument(part.name)
+                plain.partName = part.name
+                plain.partId = guessed.partId
+                plain.instrumentSound = str(said["sound"][0]) if "sound" in said else None
+                plain.midiProgram = int(said["instrument"][0]) - 1 if "instrument" in said else None
+                if "transpose" in said:
+                    plain.transposition = guessed.transposition or interval.Interval(0)
+                guessed.activeSite.replace(guessed, plain)
+
+
+def _state_lengths(score: Score, out: stream.Score) -> None:
+    """Remember where a measure ends with empty time, which a stream cannot show."""
+    from music21 import stream as streams
+
+    staves = iter(out.parts)
+    for index, part in enumerate(score.parts):
+        present = [m for m in score.measures if m.parts[index] is not None]
+        for _ in range(part.staves):
+            for measure, own in zip(present, next(staves).getElementsByClass(streams.Measure)):
+                held = measure.parts[index]
+                length = measure.length if held is None or held.length is None else held.length
+                if Fraction(own.highestTime).limit_denominator(65536) != length:
+                    own.editorial[LENGTH] = length
+
+
+def midi(score: Score) -> bytes:
+    """The score as a MIDI file."""
+    from music21 import midi as midis
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        out = midis.translate.streamToMidiFile(to_music21(score)).writestr()
+    return bytes(out)
+
+
+def _as_score(source: Any) -> stream.Score:
+    """Any stream as a score of parts with measures."""
+    from music21 import stream as streams
+
+    if isinstance(source, streams.Opus):
+        if len(source.scores) != 1:
+            raise SourceError(f"this stream holds {len(source.scores)} scores: give one of them")
+        source = source.scores[0]
+    score = source
+    if not isinstance(source, streams.Score):
+        score = streams.Score()
+        score.insert(0, source)
+        if source.metadata is not None:
+            score.metadata = source.metadata
+    if not score.parts:
+        part = streams.Part(score.flatten().notesAndRests.stream().elements)
+        score = streams.Score([part])
+    if any(not p.hasMeasures() for p in score.parts):
+        score = score.makeNotation()
+    return score
+
+
+def _export(score: stream.Score) -> bytes:
+    from music21.musicxml import m21ToXml
+
+    with warnings.catch_warnings(), _divisions(score):
+        warnings.simplefilter("ignore")
+        exporter = m21ToXml.GeneralObjectExporter(score)
+        exporter.makeNotation = False
+        try:
+            data: bytes = exporter.parse()
+        except Exception as error:  # anything at all, on durations that no note can show
+            raise SourceError(f"music21 cannot write this score: {_reason(error)}") from None
+    root = etree.fromstring(data, etree.XMLParser(huge_tree=True))
+    _restore(root, score)
+    return bytes(etree.tostring(root))
+
+
+@contextmanager
+def _divisions(score: stream.Score) -> Iterator[None]:
+    """music21 writes all durations in one unit, 10080 a quarter, and rounds; take one that holds them all."""
+    from music21 import defaults
+
+    needed = 1
+    for element in score.recurse():
+        for length in (element.offset, element.duration.quarterLength):
+            needed = lcm(needed, Fraction(length).limit_denominator(65536).denominator)
+    before = defaults.divisionsPerQuarter
+    defaults.divisionsPerQuarter = needed if needed <= MAX_DIVISIONS else before
+    try:
+        yield
+    finally:
+        defaults.divisionsPerQuarter = before
+
+
+def _restore(root: etree._Element, score: stream.Score) -> None:
+    """What music21's writer drops or mangles: programs, numbers like "X1", empty time at a measure's end."""
+    from music21 import layout
+    from music21 import stream as streams
+
+    second = {
+        id(staff)
+        for group in score.recurse().getElementsByClass(layout.StaffGroup)
+        for staff in group.getSpannedElements()[1:]
+        if isinstance(staff, streams.PartStaff)
+    }
+    parts = [p for p in score.parts if id(p) not in second]
+    headers = root.findall("part-list/score-part")
+    for part, header, element in zip(parts, headers, root.findall("part")):
+        instrument = part.getInstrument(returnDefault=False)
+        program = None if instrument is None else instrument.midiProgram
+        if program is not None and header.find("midi-instrument/midi-program") is None:
+            midi_instrument = header.find("midi-instrument")
+            if midi_instrument is None:
+                midi_instrument = etree.SubElement(header, "midi-instrument", id="I1")
+            etree.SubElement(midi_instrument, "midi-program").text = str(program + 1)
+        for measure, out in zip(part.getElementsByClass(streams.Measure), element.findall("measure")):
+            suffix = measure.numberSuffix
+            if suffix and any(c.isdigit() for c in suffix):
+                out.set("number", suffix)
+            length = measure.editorial.get(LENGTH) if measure.hasEditorialInformation else None
+            if length is not None:
+                _lengthen(out, length, element)
+
+
+def _lengthen(measure: etree._Element, length: Fraction, part: etree._Element) -> None:
+    """Move the cursor on to a measure's end."""
+    divisions = Fraction(part.findtext(".//divisions") or 1)
+    clock = Fraction(0)
+    for element in measure:
+        if element.tag in ("note", "forward", "backup") and element.find("chord") is None:
+            quarters = Fraction(element.findtext("duration") or 0) / divisions
+            clock += -quarters if element.tag == "backup" else quarters
+    missing = (length - clock) * divisions
+    if missing > 0 and missing.denominator == 1:
+        forward = etree.Element("forward")
+        etree.SubElement(forward, "duration").text = str(missing)
+        barlines = [i for i, e in enumerate(measure) if e.tag == "barline" and e.get("location") != "left"]
+        measure.insert(barlines[-1] if barlines else len(measure), forward)
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
