@@ -51,7 +51,7 @@ def read_streams(source: str | Path) -> list[stream.Score]:
                 raise SourceError(f"{source}: no such file")
     except SourceError:
         raise
-    except Exception as error:  # music21 raises anything at all on a broken file
+    except Exception as error:  # noqa: BLE001  # music21 raises anything on a broken file
         raise SourceError(f"{source}: {_reason(error)}") from None
     if isinstance(found, streams.Opus):
         return list(found.scores)
@@ -64,7 +64,7 @@ def corpus_path(name: str) -> Path | None:
 
     try:
         return Path(str(corpus.getWork(name)))
-    except Exception:  # music21 raises several types here
+    except Exception:  # noqa: BLE001  # music21 raises several types here
         return None
 
 
@@ -184,7 +184,7 @@ def _export(score: stream.Score) -> bytes:
         exporter.makeNotation = False
         try:
             data: bytes = exporter.parse()
-        except Exception as error:  # anything at all, on durations that no note can show
+        except Exception as error:  # noqa: BLE001  # anything, on durations that no note can show
             raise SourceError(f"music21 cannot write this score: {_reason(error)}") from None
     root = etree.fromstring(data, etree.XMLParser(huge_tree=True))
     _restore(root, score)

@@ -160,14 +160,17 @@ def _surface(kind: str) -> Any:
     Verovio sets the note of a metronome mark in its own font, which it embeds in the SVG.
     CairoSVG reads no embedded fonts and would draw an empty box.
     """
-    from cairosvg import surface
+    try:
+        from cairosvg import surface
+    except OSError as error:  # cairosvg comes by pip, the library that it calls does not
+        raise ScorelmError(f"{kind} needs the Cairo library (Debian: apt-get install libcairo2)") from error
     from cairosvg.helpers import size
     from cairosvg.parser import Tree
 
     class Surface(getattr(surface, f"{kind}Surface")):  # type: ignore[misc]
         def draw(self, node: Any) -> None:
             signs = (node.text or "").strip() if node.tag == "tspan" else ""
-            if node.get("font-family") != "Leipzig" or not all(map(_glyph, signs)):
+            if not signs or node.get("font-family") != "Leipzig" or not all(map(_glyph, signs)):
                 super().draw(node)
                 return
             per_unit = size(self, node.get("font-size", "0")) / 1000

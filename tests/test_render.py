@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -186,3 +187,18 @@ def test_a_score_without_music_is_an_empty_page() -> None:
 def test_verovio_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     render.engrave_svg('<score-partwise version="4.0"><part-list/></score-partwise>')
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_machine_without_cairo_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoCairo:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "cairosvg":
+                raise OSError('no library called "cairo-2" was found')
+
+    render._surface.cache_clear()
+    for name in [name for name in sys.modules if name.split(".")[0] == "cairosvg"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [NoCairo(), *sys.meta_path])
+    assert render.engrave_tall_svg(song()).startswith("<svg")
+    with pytest.raises(ScorelmError, match=r"^PNG needs the Cairo library"):
+        render.engrave_png(song())

@@ -35,9 +35,7 @@ KIND_OF = {
         "maxima long breve whole half quarter eighth 16th 32nd 64th 128th 256th 512th 1024th".split()
     )
 }
-MODES = frozenset(
-    "major minor dorian phrygian lydian mixolydian aeolian locrian ionian none".split()
-)
+MODES = frozenset("major minor dorian phrygian lydian mixolydian aeolian locrian ionian none".split())
 SIGNS = {"G", "F", "C", "percussion", "TAB", "jianpu", "none"}
 FERMATAS = {
     "angled": "fermata-angled", "square": "fermata-square", "double-angled": "fermata-double-angled",
@@ -204,10 +202,14 @@ class _PartReader:
         if pitch is not None:
             alter = _number(pitch.findtext("alter"), Fraction(0))
             place = _place(pitch, "")
-            raw.notes = [Note(Pitch(place.step, place.octave, int(alter) if alter.denominator == 1 else alter), tie, marks)]
+            raw.notes = [
+                Note(Pitch(place.step, place.octave, int(alter) if alter.denominator == 1 else alter), tie, marks)
+            ]
         else:
             unpitched = element.find("unpitched")
             shown = unpitched is not None and unpitched.find("display-step") is not None
+            if not shown:
+                marks += (Mark("unplaced"),)
             raw.notes = [Note(_place(unpitched, "display-") if shown else Pitch("B", 4), tie, marks, True)]
         return raw
 
@@ -298,9 +300,12 @@ def _barline(element: etree._Element, read: _Read) -> None:
         name = {"light-light": "left-double", "regular": ""}.get(style, f"left-{style}")
         if style and name in NAMES and not (repeat is not None and style == "heavy-light"):
             read.left.append(Mark(name))
-    elif element.get("location") != "middle" and style in RIGHT_STYLES:
-        if repeat is None or style != "light-heavy":
-            read.right.append(Mark(RIGHT_STYLES[style]))
+    elif (
+        element.get("location") != "middle"
+        and style in RIGHT_STYLES
+        and (repeat is None or style != "light-heavy")  # which a repeat has anyway
+    ):
+        read.right.append(Mark(RIGHT_STYLES[style]))
 
 
 def _key(element: etree._Element) -> Key:

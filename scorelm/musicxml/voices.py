@@ -142,26 +142,22 @@ class _Builder:
         starts = any(kind == "start" for kind, _, _ in raw.tuplets)
         while self.stack and (
             (starts and self.stack[-1].number is None)
-            or (self._product() != wanted if not starts else not self._can_hold(wanted))
+            # one that starts now stands inside what is open only if it changes the ratio
+            or (self._product() == wanted) == starts
         ):
             self._close()
-
-    def _can_hold(self, wanted: Fraction) -> bool:
-        """Whether a tuplet that starts now can stand inside what is open."""
-        return self._product() != wanted
 
     def _open_tuplets(self, raw: Raw) -> None:
         if raw.grace is not None or raw.ratio == (1, 1):
             return
         wanted = Fraction(*raw.ratio)
-        if self.came_over and not self.items and not self.stack:
-            if not any(kind == "start" for kind, _, _ in raw.tuplets):
-                product = Fraction(1)
-                for ratio in self.came_over:
-                    product *= Fraction(*ratio)
-                if product == wanted:
-                    self.stack += [_Level(r, str(i + 1), True) for i, r in enumerate(self.came_over)]
         starts = sorted((t for t in raw.tuplets if t[0] == "start"), key=lambda t: t[1])
+        if self.came_over and not self.items and not self.stack and not starts:
+            product = Fraction(1)
+            for ratio in self.came_over:
+                product *= Fraction(*ratio)
+            if product == wanted:
+                self.stack += [_Level(r, str(i + 1), True) for i, r in enumerate(self.came_over)]
         for i, (_, number, ratio) in enumerate(starts):
             rest = wanted / self._product()
             last = i == len(starts) - 1
@@ -195,9 +191,7 @@ class _Builder:
         level = self.stack.pop()
         if level.items:
             marks = (Mark("tuplet-none"),) if level.number is None else ()
-            self._target().append(
-                Tuplet(*level.ratio, tuple(level.items), level.from_previous, into_next, marks)
-            )
+            self._target().append(Tuplet(*level.ratio, tuple(level.items), level.from_previous, into_next, marks))
 
     def _event(self, raw: Raw, alone: bool) -> Item:
         marks = list(raw.marks)

@@ -15,7 +15,6 @@ from scorelm.notation.model import (
     Attribute,
     Chord,
     Clef,
-    Item,
     Key,
     Mark,
     Measure,
@@ -25,10 +24,9 @@ from scorelm.notation.model import (
     Score,
     Spacer,
     Time,
-    TimedMark,
     Timed,
+    TimedMark,
     Tuplet,
-    Value,
     timeline,
 )
 
@@ -409,6 +407,8 @@ def _rest(element: etree._Element, event: object) -> None:
 def _pitch(element: etree._Element, note: Note) -> None:
     prefix = "display-" if note.unpitched else ""
     pitch = Sub(element, "unpitched" if note.unpitched else "pitch")
+    if Mark("unplaced") in note.marks:
+        return
     Sub(pitch, prefix + "step").text = note.pitch.step
     if note.pitch.alter and not note.unpitched:
         Sub(pitch, "alter").text = _decimal(note.pitch.alter)
@@ -456,6 +456,3 @@ def _transpose(element: etree._Element, mark: Mark) -> None:
     Sub(out, "chromatic").text = str(chromatic)
     if len(more) > 1:
         Sub(out, "octave-change").text = str(more[1])
-
-
-__all__ = ["write_musicxml", "Item", "Value"]

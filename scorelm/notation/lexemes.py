@@ -90,7 +90,7 @@ EVENT_MARKS = """on-staff inverted-fermata fermata-angled fermata-square fermata
     elision extend-start extend-stop extend-continue laughing humming end-line end-paragraph lyric-name
     tuplet-ratio tuplet-none tuplet-bracket tuplet-no-bracket tuplet-number-none tuplet-number-both
     tuplet-type measure-rest-typed invisible dot-none velocity attack other-notation above-mark below-mark""".split()
-NOTE_MARKS = """drawn-tie tie-end-missing let-ring tie-stop-only
+NOTE_MARKS = """drawn-tie unplaced tie-end-missing let-ring tie-stop-only
     show-sharp show-flat show-natural show-double-sharp show-double-flat show-sharp-sharp show-flat-flat
     show-natural-sharp show-natural-flat show-quarter-flat show-quarter-sharp show-three-quarters-flat
     show-three-quarters-sharp show-triple-sharp show-triple-flat show-accidental show-none cautionary editorial
@@ -98,7 +98,7 @@ NOTE_MARKS = """drawn-tie tie-end-missing let-ring tie-stop-only
     slash-head triangle diamond square cross x circle-x inverted-triangle arrow-down arrow-up circled slashed
     back-slashed cluster circle-dot left-triangle rectangle no-head do re mi fa fa-up so la ti head-filled head-open
     head-parentheses other-head hidden instrument-id colour unison string-number note-fingering""".split()
-OTHER_MARKS = "absent common cut major minor dorian phrygian lydian mixolydian aeolian locrian ionian single-number note-time dotted-note-time senza-misura no-bracket interchangeable key-octave cancel unpitched mode-none".split()  # noqa: E501
+OTHER_MARKS = "absent common cut major minor dorian phrygian lydian mixolydian aeolian locrian ionian single-number note-time dotted-note-time senza-misura no-bracket interchangeable key-octave cancel unpitched mode-none".split()
 
 NAMES = tuple(
     dict.fromkeys(
@@ -128,20 +128,24 @@ _CONTINUED = ("+:", "]+")  # a tuplet that came over, or goes over, a barline
 
 LEXEMES: tuple[str, ...] = tuple(
     dict.fromkeys(
-        (END_OF_TEXT, PADDING, "|")
-        + PITCHES
-        + ACCIDENTALS
-        + DURATIONS
-        + tuple(SIMPLE_TUPLETS)
-        + ("[:",)
-        + _CONTINUED
-        + tuple(COMMON_PARTS)
-        + tuple(f"K{fifths}" for fifths in range(-7, 8))
-        + ("K!",)
-        + CLEFS
-        + tuple(name_lexeme(name) for name in NAMES)
-        + _ASCII
-        + tuple(f"<0x{byte:02X}>" for byte in range(0x80, 0x100))
+        (
+            END_OF_TEXT,
+            PADDING,
+            "|",
+            *PITCHES,
+            *ACCIDENTALS,
+            *DURATIONS,
+            *tuple(SIMPLE_TUPLETS),
+            "[:",
+            *_CONTINUED,
+            *tuple(COMMON_PARTS),
+            *tuple(f"K{fifths}" for fifths in range(-7, 8)),
+            "K!",
+            *CLEFS,
+            *tuple(name_lexeme(name) for name in NAMES),
+            *_ASCII,
+            *tuple(f"<0x{byte:02X}>" for byte in range(128, 256)),
+        )
     )
 )
 IDS: dict[str, int] = {lexeme: i for i, lexeme in enumerate(LEXEMES)}

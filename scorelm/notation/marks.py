@@ -1,9 +1,9 @@
 """Named marks: where each stands, its short spelling, and its arguments.
 
-    mark     = ( "!name!" / short ) [ argument *( [","] argument ) ]
-    argument = number / string          ; a "," stands between two numbers
-    number   = ["-"] 1*digit [ ":" 1*digit ]
-    string   = '"' *char '"'            ; \\q is '"', \\p is "|", \\n a new line, \\\\ a backslash
+mark     = ( "!name!" / short ) [ argument *( [","] argument ) ]
+argument = number / string          ; a "," stands between two numbers
+number   = ["-"] 1*digit [ ":" 1*digit ]
+string   = '"' *char '"'            ; \\q is '"', \\p is "|", \\n a new line, \\\\ a backslash
 """
 
 from __future__ import annotations

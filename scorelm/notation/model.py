@@ -17,8 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
-from typing import Union
+from functools import cache
 
 from scorelm.notation.lexemes import DURATION_LETTERS
 
@@ -36,7 +35,7 @@ class Pitch:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A written note value: ``Value(7, 1)`` is a dotted quarter... see DURATION_LETTERS for kinds."""
+    """A written note value: ``Value(5, 1)`` is a dotted quarter."""
 
     kind: int  # index into DURATION_LETTERS: 0 maxima, 3 whole, 5 quarter, 13 1024th
     dots: int = 0
@@ -57,12 +56,12 @@ class Value:
         return DURATION_LETTERS[self.kind] + "." * self.dots
 
 
-@lru_cache(maxsize=None)
+@cache
 def _written(kind: int, dots: int) -> Fraction:
     return Fraction(2) ** (5 - kind) * (2 - Fraction(1, 2**dots))
 
 
-Argument = Union[Fraction, str]
+Argument = Fraction | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ class Clef:
     octave: int = 0
 
 
-Attribute = Union[Mark, Key, Time, Clef]
+Attribute = Mark | Key | Time | Clef
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +152,14 @@ class Tuplet:
 
     actual: int
     normal: int
-    items: tuple["Item", ...]
+    items: tuple[Item, ...]
     from_previous: bool = False  # it began in the measure before
     into_next: bool = False  # it goes on in the next measure
     marks: tuple[Mark, ...] = ()  # how it is drawn; Mark("tuplet-none"): not marked in the source at all
 
 
-Event = Union[Chord, Rest, Spacer]
-Item = Union[Chord, Rest, Spacer, Tuplet]
+Event = Chord | Rest | Spacer
+Item = Chord | Rest | Spacer | Tuplet
 Voice = tuple[Item, ...]  # () is a voice that is absent from this measure
 
 
@@ -288,7 +287,7 @@ def chords(score: Score) -> Iterator[Chord]:
 KEY_STEPS_SHARP = "FCGDAEB"
 
 
-@lru_cache(maxsize=None)
+@cache
 def key_alters(key: Key | None) -> dict[str, Fraction | int]:
     """Step -> semitones under a key signature; a step that is missing is natural."""
     if key is None:

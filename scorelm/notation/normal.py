@@ -13,10 +13,8 @@ from fractions import Fraction
 from scorelm.notation.marks import rank
 from scorelm.notation.model import (
     Attribute,
-    Chord,
     Item,
     Key,
-    Mark,
     Measure,
     Note,
     PartMeasure,
@@ -25,7 +23,6 @@ from scorelm.notation.model import (
     Spacer,
     Staff,
     Time,
-    TimedMark,
     Tuplet,
     Voice,
 )
@@ -151,6 +148,3 @@ def note_order(note: Note) -> tuple[int, int, Fraction | int, bool]:
     """Chord notes stand from low to high: by octave, step, alteration; a tied one last among equals."""
     p = note.pitch
     return p.octave, "CDEFGAB".index(p.step), p.alter, note.tie
-
-
-__all__ = ["normalise", "normal_measure", "note_order", "Chord", "Mark"]

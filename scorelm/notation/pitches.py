@@ -1,7 +1,7 @@
 """Pitches as they are spelled.
 
-    pitch      = [accidental] letter        ; C is C4, c is C5, c' C6, C, C3
-    accidental = "__" "_" "=" "^" "^^"      ; or "%" number, any other number of semitones
+pitch      = [accidental] letter        ; C is C4, c is C5, c' C6, C, C3
+accidental = "__" "_" "=" "^" "^^"      ; or "%" number, any other number of semitones
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def accidental(alter: Fraction | int) -> str:
     sign = ACCIDENTAL_OF.get(alter)
     if sign is not None:
         return sign
-    if abs(alter) > MAX_ALTER or alter.denominator > 10**6:
+    if not -MAX_ALTER <= alter <= MAX_ALTER or alter.denominator > 10**6:
         raise ScoreError(f"an alteration of {alter} semitones is out of bounds")
     return f"%{alter.numerator}" + (f":{alter.denominator}" if alter.denominator != 1 else "")
 

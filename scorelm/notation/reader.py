@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from scorelm.errors import FormatError
 from scorelm.notation.lexemes import COMMON_PARTS, DURATIONS, SIMPLE_TUPLETS
 from scorelm.notation.model import (
     Attribute,
@@ -33,9 +32,7 @@ from scorelm.notation.scanner import END, SCOPE_OF, Scanner
 from scorelm.notation.state import EIGHTH, Alters, State
 from scorelm.notation.writer import MAX_PARTS, MAX_STAVES, MAX_TUPLET_DEPTH, MAX_VOICES, MAX_ZERO_TIME
 
-VALUES = {
-    lexeme: Value(index // 5, index % 5) for index, lexeme in enumerate(DURATIONS)
-}  # "q." -> Value(5, 1)
+VALUES = {lexeme: Value(index // 5, index % 5) for index, lexeme in enumerate(DURATIONS)}  # "q." -> Value(5, 1)
 ACCIDENTALS = frozenset(("_", "__", "=", "^", "^^", "%"))
 RESTS = frozenset("zxZX")
 VOICE_ENDS = frozenset(("&", "/", ";", "|", END))
@@ -69,7 +66,8 @@ class Reader:
     def measure(self) -> Measure:
         """One measure, from after its "|" to before the next."""
         s, state = self.s, self.state
-        number, implicit, length, marks = str(state.number), False, None, []
+        number, implicit, length = str(state.number), False, None
+        marks: list[Attribute] = []
         if s.take("#"):
             number = s.string() if s.tokens[s.i].startswith('"') else str(s.digits())
         if s.take("?"):
@@ -194,7 +192,7 @@ class Reader:
                 if len(voices) > MAX_VOICES:
                     raise self.s.error(f"at most {MAX_VOICES} voices")
             found = [(t.offset, key_alters(t.mark)) for t in marks if isinstance(t.mark, Key)]
-            known = keys if found and found[0][0] > 0 or not found else found[:0]
+            known = keys if (found and found[0][0] > 0) or not found else found[:0]
             wanted = [*known[:1], *sorted(found, key=lambda k: k[0])] if found else keys
             if wanted == keys:  # else read again: a key stood after notes that it holds for
                 return Staff(tuple(voices), tuple(marks)), keys[-1][1]
@@ -237,9 +235,15 @@ class _VoiceReader:
             scope = SCOPE_OF.get(token)
             if scope == "time" or token == "$" or token.startswith("!clef"):
                 self._timed(token)
-            elif token in VALUES or token in PITCH_OF or token in ACCIDENTALS or scope == "event":
-                out.append(self._event(ratio))
-            elif token in RESTS or token == "y" or token == "n":
+            elif (
+                token in VALUES
+                or token in PITCH_OF
+                or token in ACCIDENTALS
+                or scope == "event"
+                or token in RESTS
+                or token == "y"
+                or token == "n"
+            ):
                 out.append(self._event(ratio))
             elif token == "{":
                 out.extend(self._graces())
@@ -365,9 +369,7 @@ class _VoiceReader:
             quarters = value.exact if value.exact is not None else value.written * ratio
         self.clock += quarters
         if self.clock > self.length or quarters <= 0:
-            raise s.fault(
-                f"the measure is full: {self.length} quarters, this ends at {self.clock}", start
-            )
+            raise s.fault(f"the measure is full: {self.length} quarters, this ends at {self.clock}", start)
         self.zero_time = 0
         return event
 
@@ -404,6 +406,3 @@ class _VoiceReader:
         while SCOPE_OF.get(s.tokens[s.i]) == "note":
             note_marks.append(s.mark())
         return Note(Pitch(place[0], place[1], alter), tie, tuple(note_marks), unpitched)
-
-
-__all__ = ["parse", "Reader", "FormatError"]

@@ -1,13 +1,13 @@
 """Text -> lexemes with their places, and the small readers that all elements share.
 
-    number = ["-"] 1*digit [ ":" 1*digit ]
-    string = '"' *char '"'
+number = ["-"] 1*digit [ ":" 1*digit ]
+string = '"' *char '"'
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 
 from scorelm.errors import FormatError
 from scorelm.notation.lexemes import SCANNER
@@ -22,8 +22,7 @@ SYMBOLS = frozenset(
     f"!{name}!" for name in ("common", "cut", "single-number", "note-time", "dotted-note-time", "interchangeable")
 )
 MODES = frozenset(
-    f"!{name}!"
-    for name in "major minor dorian phrygian lydian mixolydian aeolian locrian ionian mode-none".split()
+    f"!{name}!" for name in "major minor dorian phrygian lydian mixolydian aeolian locrian ionian mode-none".split()
 )
 END = ""  # what stands after the last lexeme
 
@@ -215,8 +214,6 @@ class Scanner:
         return clef
 
 
-@lru_cache(maxsize=None)
+@cache
 def _plain_mark(name: str) -> Mark:
     return Mark(name)
-
-

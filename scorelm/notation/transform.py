@@ -12,7 +12,6 @@ from scorelm.notation.lexemes import END_MARKS, MEASURE_MARKS, NOTE_MARKS
 from scorelm.notation.model import (
     STEPS,
     Attribute,
-    Chord,
     Clef,
     Item,
     Key,
@@ -28,15 +27,25 @@ from scorelm.notation.model import (
     Time,
     TimedMark,
     Tuplet,
-    key_alters,
 )
 from scorelm.notation.normal import normalise
 
 _FERMATAS = ("fermata", "inverted-fermata", "fermata-angled", "fermata-square", "fermata-double-angled",
              "fermata-double-square", "fermata-double-dot", "fermata-half-curve", "fermata-curlew")  # fmt: skip
 CORE = frozenset(
-    (*_FERMATAS, "on-staff", "drawn-tie", "instrument", "sound", "transpose", "tuplet-none", "times", *END_MARKS)
-    + tuple(m for m in MEASURE_MARKS if m not in ("new-system", "new-page", "multirest"))
+    (
+        *_FERMATAS,
+        "on-staff",
+        "drawn-tie",
+        "unplaced",
+        "instrument",
+        "sound",
+        "transpose",
+        "tuplet-none",
+        "times",
+        *END_MARKS,
+        *tuple(m for m in MEASURE_MARKS if m not in ("new-system", "new-page", "multirest")),
+    )
 )
 KEEP: dict[str, frozenset[str]] = {
     "lyrics": frozenset(("lyric", "elision", "extend-start", "extend-stop", "extend-continue", "lyric-name")),
@@ -88,9 +97,7 @@ def extract(score: Score, measures: tuple[int, int] | None = None, parts: Sequen
         raise ScoreError(f"measures {first}-{last}: the first is 1, and the last not before the first")
     if first > len(score.measures):
         raise ScoreError(f"measure {first} was asked for, the score has {len(score.measures)}")
-    window = [
-        replace(m, parts=tuple(m.parts[i] for i in chosen)) for m in score.measures[first - 1 : last]
-    ]
+    window = [replace(m, parts=tuple(m.parts[i] for i in chosen)) for m in score.measures[first - 1 : last]]
     window[0] = _restate(score, first - 1, chosen, window[0])
     return normalise(Score(tuple(score.parts[i] for i in chosen), tuple(window)))
 
@@ -134,9 +141,7 @@ def _restate(score: Score, at: int, chosen: Sequence[int], opening: Measure) -> 
         staves = []
         for staff, staff_force in zip(part.staves, force):
             own_kinds = {type(t.mark) for t in staff.marks if t.offset == 0}
-            said = tuple(
-                TimedMark(Fraction(0), m) for kind, m in staff_force.items() if kind not in own_kinds
-            )
+            said = tuple(TimedMark(Fraction(0), m) for kind, m in staff_force.items() if kind not in own_kinds)
             staves.append(replace(staff, marks=said + staff.marks))
         parts.append(replace(part, staves=tuple(staves), marks=tuple(marks.values())))
     own_marks = tuple(m for m in opening.marks if isinstance(m, Mark))
@@ -152,7 +157,7 @@ def _enter(force: list[dict[type, Attribute]], marks: Iterable[Attribute]) -> No
 
 _INTERVAL = re.compile(r"([+-]?)(P|M|m|A{1,2}|d{1,2})([1-9]\d?)$")
 _FIFTHS = "FCGDAEB"
-_NATURAL = {step: semitones for step, semitones in zip(STEPS, (0, 2, 4, 5, 7, 9, 11))}
+_NATURAL = dict(zip(STEPS, (0, 2, 4, 5, 7, 9, 11)))
 
 
 def interval_size(interval: str) -> tuple[int, int]:
@@ -194,9 +199,7 @@ def transpose(score: Score, interval: str) -> Score:
             return replace(mark, alters=tuple((p.step, p.alter) for p in moved))
         return replace(mark, fifths=mark.fifths + fifths)
 
-    return normalise(
-        _map_score(score, marks=lambda marks: tuple(map(attribute, marks)), pitch=pitch, steps=steps)
-    )
+    return normalise(_map_score(score, marks=lambda marks: tuple(map(attribute, marks)), pitch=pitch, steps=steps))
 
 
 def _same(marks: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
@@ -244,10 +247,6 @@ def _map_score(
     return Score(
         score.parts,
         tuple(
-            replace(m, parts=tuple(map(part, m.parts)), marks=marks(m.marks), end=plain(m.end))
-            for m in score.measures
+            replace(m, parts=tuple(map(part, m.parts)), marks=marks(m.marks), end=plain(m.end)) for m in score.measures
         ),
     )
-
-
-__all__ = ["strip", "extract", "transpose", "interval_size", "key_alters", "CORE", "KEEP"]

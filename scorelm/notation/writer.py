@@ -1,19 +1,20 @@
 """Score -> text: the inverse of reader.py.
 
-    text    = "|" *( measure "|" )
-    measure = [number] ["?"] ["@" length] *mark  part *( ";" part )  *end-mark
-    part    = "!absent!" / [ "P" [staves] [name] ["@" length] *mark ] staff *( "/" staff )
-    staff   = voice *( "&" voice )
-    voice   = *( ["$"] time-mark / graces / event / tuplet )
-    tuplet  = open ["+:"] *mark 1*( ... ) ( "]" / "]+" )
-    graces  = "{" ["/"] 1*event "}"
-    event   = *mark [ duration ["@" length] ] ( note *( "+" note ) / rest )
-    note    = ["n"] pitch ["-"] *mark
-    rest    = "z" / "x" / "y" / "Z" / "X"  [ "o" pitch ] 
+text    = "|" *( measure "|" )
+measure = [number] ["?"] ["@" length] *mark  part *( ";" part )  *end-mark
+part    = "!absent!" / [ "P" [staves] [name] ["@" length] *mark ] staff *( "/" staff )
+staff   = voice *( "&" voice )
+voice   = *( ["$"] time-mark / graces / event / tuplet )
+tuplet  = open ["+:"] *mark 1*( ... ) ( "]" / "]+" )
+graces  = "{" ["/"] 1*event "}"
+event   = *mark [ duration ["@" length] ] ( note *( "+" note ) / rest )
+note    = ["n"] pitch ["-"] *mark
+rest    = "z" / "x" / "y" / "Z" / "X"  [ "o" pitch ]
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -27,11 +28,9 @@ from scorelm.notation.model import (
     Event,
     Item,
     Key,
-    Mark,
     Measure,
     Note,
     PartMeasure,
-    Pitch,
     Rest,
     Score,
     Spacer,
@@ -163,7 +162,7 @@ def _staff(staff: Staff, length: Fraction, unit: Value, alters: Alters) -> tuple
 
 def _carrier(marks: Sequence[TimedMark], length: Fraction) -> list[Spacer]:
     moments = sorted({Fraction(0), length, *(t.offset for t in marks)})
-    return [Spacer(v) for a, b in zip(moments, moments[1:]) for v in fill(b - a)]
+    return [Spacer(v) for a, b in itertools.pairwise(moments) for v in fill(b - a)]
 
 
 class _Voice:
@@ -311,6 +310,3 @@ class _Voice:
         if note.marks:
             text += "".join(spell_mark(mark) for mark in note.marks)
         return text
-
-
-__all__ = ["write", "Mark", "Pitch"]
