@@ -1,0 +1,56 @@
+"""The model card that train.py writes beside the weights."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from scorelm.config import FIELDS, TrainConfig
+
+
+def model_card(config: TrainConfig, metrics: dict[str, Any]) -> str:
+    """README.md of a trained model: what it is, its data, its settings, its figures."""
+    changed = {n: v for n, v in asdict(config).items() if v != FIELDS[n].default}
+    options = " ".join(f"--{n.replace('_', '-')} {v}" for n, v in changed.items())
+    settings = "\n".join(f"| {n} | {v} |" for n, v in asdict(config).items())
+    base = config.model_name or "from scratch, on the lexemes of the score text format, version 1"
+    return f"""---
+license: apache-2.0
+library_name: transformers
+pipeline_tag: text-generation
+tags: [music, symbolic-music, score]
+---
+# A student of scorelm
+
+A GPT-NeoX (Pythia) language model that writes musical scores as score text. Start: {base}.
+
+    python infer.py "|" -m FOLDER
+
+## Data
+
+{metrics["training_texts"]} texts of `{config.dataset_dir}/train.jsonl` to train on, {metrics["validation_texts"]} of
+`{config.dataset_dir}/validation.jsonl` to choose the weights by. As `generate_data.py` makes it without arguments,
+this dataset is Bach's chorales as music21's corpus has them (the works are in the public domain; music21's licence
+says what holds for its files), split as the published figures split them. No validation or test piece is trained on.
+
+## Figures
+
+| | |
+| --- | --- |
+| parameters | {metrics["parameters"]:,} |
+| validation, bits per quarter note, all tokens | {metrics["bits_per_quarter"]:.4f} |
+| step | {metrics["step"]} |
+| tokens seen | {metrics["tokens"]:,} |
+| minutes | {metrics["minutes"]:.1f} |
+
+Bits per quarter note: the sum of -log2 p over every token behind the first `|`, header, barlines and end included,
+divided by the length of the pieces in quarter notes.
+
+## Made by
+
+    python generate_data.py && python train.py {options}
+
+| setting | value |
+| --- | --- |
+{settings}
+"""

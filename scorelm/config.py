@@ -1,0 +1,154 @@
+"""The settings of train.py: one frozen dataclass, its file read strictly, each key a command-line option."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import json
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scorelm.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What train.py needs to know. Lengths are in tokens, intervals in optimizer steps."""
+
+    dataset_dir: str = "dataset"  # holds train.jsonl and validation.jsonl
+    output_dir: str = "score-lm"
+    model_name: str | None = None  # a Pythia on the hub or a folder; null: a new model of the sizes below
+    hidden_size: int = 256
+    num_layers: int = 6
+    num_heads: int = 4
+    intermediate_size: int = 1024
+    dropout: float = 0.25
+    max_length: int = 1024  # a longer text is cut into pieces of this many tokens
+    batch_size: int = 8  # texts per step and process
+    lr: float = 2e-3
+    min_lr_ratio: float = 0.02  # of lr, at the end of the cosine
+    warmup_steps: int = 100
+    weight_decay: float = 0.1
+    ema_decay: float = 0.998  # of the averaged weights, which are evaluated and saved; 0: no averaging
+    max_steps: int = 6000
+    max_minutes: float | None = None  # the schedule ends at this time or at max_steps, whichever comes first
+    eval_steps: int = 250
+    patience: int = 0  # stop after this many evaluations without a better one; 0: never
+    transpose: bool = True  # train on every text in all keys within six sharps or flats
+    mixed_precision: str = "auto"  # "bf16", "no", or bf16 where the processor has it
+    threads: int = 0  # of the CPU; 0: torch decides
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.hidden_size % self.num_heads or (self.hidden_size // self.num_heads) % 2:
+            raise ConfigError(
+                f"hidden_size {self.hidden_size} does not divide into num_heads {self.num_heads} heads of even size"
+            )
+        positive = "hidden_size num_layers num_heads intermediate_size max_length batch_size max_steps eval_steps lr"
+        for name in positive.split():
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} must be above 0, not {getattr(self, name)}")
+        for name in ("dropout", "ema_decay", "min_lr_ratio"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
+        if self.mixed_precision not in ("auto", "bf16", "no"):
+            raise ConfigError(f"mixed_precision is 'auto', 'bf16' or 'no', not {self.mixed_precision!r}")
+
+
+FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
+_TYPES = typing.get_type_hints(TrainConfig)
+
+
+def load_config(path: str | Path | None, overrides: Mapping[str, Any] | None = None) -> TrainConfig:
+    """The settings of a JSON file (None: the defaults) with ``overrides`` in place of its own.
+
+    Raises ConfigError that names the file and the key.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}") from None
+        except ValueError as error:
+            raise ConfigError(f"{path}: is no JSON: {error}") from None
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: expected an object of settings")
+        for name, value in values.items():
+            _check(name, value, str(path))
+    values |= overrides or {}
+    try:
+        return TrainConfig(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{path or 'settings'}: {error}") from None
+
+
+def _check(name: str, value: Any, where: str) -> None:
+    if name not in FIELDS:
+        close = difflib.get_close_matches(name, FIELDS, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(f"{where}: unknown key {name!r}{hint}")
+    kinds = _kinds(name)
+    fits = isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds)
+    if not (fits or (float in kinds and isinstance(value, int) and not isinstance(value, bool))):
+        names = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
+        raise ConfigError(f"{where}: {name} must be {names}, not {value!r}")
+
+
+def _kinds(name: str) -> tuple[type, ...]:
+    hint = _TYPES[name]
+    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """An option for every key: ``--batch-size 4`` or ``--batch_size 4``."""
+    for name in FIELDS:
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", f"--{name}", dest=name, metavar=_metavar(name),
+            default=argparse.SUPPRESS, type=_reader(name), help=f"default {FIELDS[name].default}",
+        )  # fmt: skip
+
+
+def overrides_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were given on the command line."""
+    return {name: value for name, value in vars(arguments).items() if name in FIELDS}
+
+
+def _metavar(name: str) -> str:
+    return "|".join(kind.__name__.upper() for kind in _kinds(name) if kind is not type(None))
+
+
+def _reader(name: str) -> Any:
+    kinds = _kinds(name)
+
+    def read(text: str) -> Any:
+        if type(None) in kinds and text.lower() in ("null", "none"):
+            return None
+        if bool in kinds:
+            if text.lower() not in ("true", "false"):
+                raise argparse.ArgumentTypeError(f"{name} is true or false, not {text!r}")
+            return text.lower() == "true"
+        kind = next(k for k in kinds if k is not type(None))
+        try:
+            return kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{name} must be {kind.__name__}, not {text!r}") from None
+
+    return read
+
+
+def main_config(arguments: Sequence[str] | None, description: str) -> TrainConfig:
+    """Parse a command line of the form ``[--config FILE] [--KEY VALUE ...]``."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--config", default=None, help="default train_cfg.json where there is one")
+    add_options(parser)
+    parsed = parser.parse_args(arguments)
+    config = parsed.config
+    if config is None and Path("train_cfg.json").is_file():
+        config = "train_cfg.json"
+    return load_config(config, overrides_of(parsed))
