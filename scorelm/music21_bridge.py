@@ -45,10 +45,10 @@ def read_streams(source: str | Path) -> list[stream.Score]:
                 if path.stat().st_size > MAX_FILE_BYTES:
                     raise SourceError(f"{path}: {path.stat().st_size} bytes, more than the limit of {MAX_FILE_BYTES}")
                 found = converter.parse(path, forceSource=True, storePickle=False)
-            elif path.suffix in ("", ".6") or not path.suffix or "/" in str(source):
-                found = corpus.parse(str(source), forceSource=True)
+            elif corpus_path(str(source)) is None:
+                raise SourceError(f"{source}: no such file, nor a work of music21's corpus")
             else:
-                raise SourceError(f"{source}: no such file")
+                found = corpus.parse(str(source), forceSource=True)
     except SourceError:
         raise
     except Exception as error:  # noqa: BLE001  # music21 raises anything on a broken file
@@ -89,7 +89,15 @@ def is_stream(source: object) -> bool:
 
 def from_music21(source: stream.Stream) -> Score:
     """The score of a music21 stream, in normal form. SourceError where music21 cannot write it."""
-    return score_from_xml(etree.fromstring(_export(_as_score(source))), "the music21 score")
+    return score_from_xml(etree.fromstring(export(_as_score(source))), "the music21 score")
+
+
+def titles(source: stream.Stream) -> tuple[str, str]:
+    """(title, composer) of a music21 score, "" where it names none."""
+    metadata = source.metadata
+    if metadata is None:
+        return "", ""
+    return " ".join((metadata.bestTitle or "").split()), " ".join((metadata.composer or "").split())
 
 
 def to_music21(score: Score) -> stream.Score:
@@ -175,7 +183,8 @@ def _as_score(source: Any) -> stream.Score:
     return score
 
 
-def _export(score: stream.Score) -> bytes:
+def export(score: stream.Score) -> bytes:
+    """A stream as MusicXML, as it stands. SourceError where music21 cannot write it."""
     from music21.musicxml import m21ToXml
 
     with warnings.catch_warnings(), _divisions(score):

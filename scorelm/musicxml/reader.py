@@ -53,6 +53,15 @@ def read_score(path: str | Path) -> Score:
     return score_from_xml(open_xml(read_bytes(path), str(path)), str(path))
 
 
+def read_titles(path: str | Path) -> tuple[str, str]:
+    """(title, composer) of a MusicXML file, "" where it names none."""
+    root = open_xml(read_bytes(path), str(path))
+    title = _clean(root.findtext("movement-title")) or _clean(root.findtext("work/work-title"))
+    creators = root.findall("identification/creator")
+    composer = next((_clean(c.text) for c in creators if c.get("type") == "composer"), "")
+    return " ".join(title.split()), " ".join(composer.split())
+
+
 def score_from_xml(root: etree._Element, name: str = "the score") -> Score:
     """The score of a MusicXML document's root."""
     headers = {p.get("id"): p for p in root.iterfind("part-list/score-part")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
@@ -59,6 +61,22 @@ def write_musicxml(score: Score, title: str = "") -> bytes:
         Sub(Sub(measure, "note"), "rest", measure="yes")
         Sub(measure[0], "duration").text = "1"
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8", doctype=_DOCTYPE, pretty_print=True)
+
+
+def compressed(xml: bytes, name: str) -> bytes:
+    """A .mxl archive of a MusicXML document, the same bytes for the same document."""
+    inner = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in name) + ".musicxml"
+    container = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<container><rootfiles><rootfile '
+        f'full-path="{inner}" media-type="application/vnd.recordare.musicxml+xml"/></rootfiles></container>\n'
+    )
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member, data in (("META-INF/container.xml", container.encode()), (inner, xml)):
+            info = zipfile.ZipInfo(member, (1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, data)
+    return out.getvalue()
 
 
 def _score_part(part_list: etree._Element, identity: str, name: str, marks: tuple[Attribute, ...]) -> None:

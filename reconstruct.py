@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""Score text -> a score: MusicXML, MIDI, SVG, PNG, PDF by the ending of the output."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from scorelm import cli
+
+
+def parser() -> argparse.ArgumentParser:
+    out = argparse.ArgumentParser(description=__doc__)
+    out.add_argument("files", nargs="+", metavar="FILE", help="a .sclm file, - for stdin; with --check: scores")
+    out.add_argument("-o", "--output", metavar="OUT", help="default: FILE with the ending .musicxml")
+    out.add_argument("--repair", action="store_true", help="mend broken text, say on stderr what was mended")
+    out.add_argument("--check", action="store_true", help="take scores to text and back, say what changed")
+    out.add_argument("--profile", default="core", help="with --check: core, full, core+lyrics; default: core")
+    return out
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(argv)
+    body = check if options.check else reconstruct
+    return cli.run("reconstruct.py", lambda: body(options))
+
+
+def reconstruct(options: argparse.Namespace) -> int:
+    import scorelm
+
+    if len(options.files) != 1:
+        raise scorelm.ScorelmError("give one file (several only with --check)")
+    name = options.files[0]
+    if name == "-" and not options.output:
+        raise scorelm.ScorelmError("reading stdin needs -o OUT")
+    data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    text = data.decode("utf-8", errors="replace" if options.repair else "strict")
+    if options.repair:
+        text, problems = scorelm.repair(text)
+        for problem in problems:
+            print(f"{name}: {problem}", file=sys.stderr)
+    try:
+        path = scorelm.save(text, options.output or Path(name).with_suffix(".musicxml"))
+    except scorelm.FormatError as error:
+        raise scorelm.ScorelmError(f"{'stdin' if name == '-' else name}: {error}") from None
+    print(path, file=sys.stderr)
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    from scorelm.check import check as round_trip
+
+    changed = False
+    for name in options.files:
+        differences, left_out, total = round_trip(name, options.profile)
+        for difference in differences:
+            print(f"{name}: {difference}")
+        if not differences:
+            print(f"{name}: nothing is lost of {total} notes and rests")
+        if left_out:
+            print(f"{name}: the profile {options.profile} leaves out {', '.join(left_out)}")
+        changed |= bool(differences)
+    return 1 if changed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

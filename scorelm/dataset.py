@@ -1,0 +1,226 @@
+"""Scores -> a dataset of score text: one JSON line a score, in train, validation and test.
+
+row = {text, source, title, composer, parts, measures, notes, quarters}
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from scorelm.api import load_all
+from scorelm.errors import ScorelmError, SourceError
+from scorelm.notation.lexemes import cut
+from scorelm.notation.model import Score, chords
+from scorelm.notation.transform import strip
+from scorelm.notation.writer import write
+
+SPLITS = ("train", "validation", "test")
+SCORE_ENDINGS = (
+    ".musicxml",
+    ".xml",
+    ".mxl",
+    ".abc",
+    ".krn",
+    ".mid",
+    ".midi",
+    ".sclm",
+    ".mei",
+    ".tk",
+    ".rntxt",
+    ".nwctxt",
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A file to read. ``source``: how the dataset names it; ``split``: where it goes, None to be decided."""
+
+    path: Path
+    source: str
+    split: str | None = None
+
+
+@dataclass
+class Report:
+    """What was written and what could not be."""
+
+    works: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
+    notes: int = 0
+    quarters: float = 0.0
+    lexemes: int = 0
+    failed: list[dict[str, str]] = field(default_factory=list)
+
+
+def chorales(extra: bool = False) -> list[Work]:
+    """Bach's chorales in music21's corpus, split as published figures split them.
+
+    extra: also those that no split holds, to train on
+    """
+    from scorelm.music21_bridge import corpus_root
+
+    root = corpus_root()
+    out = []
+    table = resources.files("scorelm").joinpath("data/jsb_split.tsv").read_text(encoding="utf-8")
+    for line in table.splitlines()[1:]:
+        source, split = line.split("\t")[:2]
+        split = {"valid": "validation", "extra": "train" if extra else ""}.get(split, split)
+        if split:
+            out.append(Work(root / source, source, split))
+    return out
+
+
+def gather(names: Sequence[str], extra: bool = False) -> list[Work]:
+    """The works of files, folders, globs and composers' names; a chorale keeps the split that it has."""
+    from scorelm import music21_bridge
+
+    known = {work.path: work for work in chorales(extra)}
+    held_back = {work.path for work in chorales(True)} - known.keys()
+    out: dict[Path, Work] = {}
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            found = [(p, p.relative_to(path).as_posix()) for p in sorted(path.rglob("*")) if _is_score(p)]
+        elif path.is_file():
+            found = [(path, path.name)]
+        elif matched := sorted(glob.glob(name, recursive=True)):
+            found = [(Path(p), p) for p in matched if Path(p).is_file()]
+        else:
+            root = music21_bridge.corpus_root()
+            found = [(p, p.relative_to(root).as_posix()) for p in music21_bridge.corpus_works(name)]
+        if not found:
+            raise SourceError(f"{name}: no such file, folder or composer of music21's corpus")
+        for file, source in found:
+            if file not in held_back:
+                out.setdefault(file, known.get(file, Work(file, source)))
+    return list(out.values())
+
+
+def _is_score(path: Path) -> bool:
+    return path.suffix.lower() in SCORE_ENDINGS and path.is_file() and not path.name.startswith(".")
+
+
+def rows(work: Work, profile: str) -> list[dict[str, Any]]:
+    """The dataset's rows of one file: one, or one for each tune of a tune book."""
+    scores = load_all(work.path)
+    out = []
+    for number, (score, title, composer) in enumerate(scores, 1):
+        kept = strip(score, profile)
+        source = work.source if len(scores) == 1 else f"{work.source}#{number}"
+        out.append({"text": write(kept), "source": source, "title": title, "composer": composer, **counts(kept)})
+    return out
+
+
+def counts(score: Score) -> dict[str, Any]:
+    """parts, measures, notes (heads written, tied ones too), quarters (repeats not played)."""
+    quarters = score.quarters
+    return {
+        "parts": len(score.parts),
+        "measures": len(score.measures),
+        "notes": sum(len(chord.notes) for chord in chords(score)),
+        "quarters": int(quarters) if quarters.denominator == 1 else float(quarters),
+    }
+
+
+def split_of(work: Work, validation: float, test: float) -> str:
+    """Where a work goes: as it is known to, or by its name, always the same."""
+    if work.split is not None:
+        return work.split
+    place = int(hashlib.sha256(work.source.encode()).hexdigest()[:12], 16) / 16**12
+    return "test" if place < test else "validation" if place < test + validation else "train"
+
+
+def assign(works: Sequence[Work], validation: float, test: float) -> list[str]:
+    """The split of each work; of two works or more, one is always there to validate."""
+    splits = [split_of(work, validation, test) for work in works]
+    if validation > 0 and len(works) > 1 and splits and "validation" not in splits:
+        free = [i for i, work in enumerate(works) if work.split is None]
+        if free:
+            splits[min(free, key=lambda i: hashlib.sha256(works[i].source.encode()).hexdigest())] = "validation"
+    if "train" not in splits and any(work.split is None for work in works):
+        free = [i for i, work in enumerate(works) if work.split is None]
+        splits[free[-1]] = "train"
+    return splits
+
+
+def make(
+    works: Sequence[Work],
+    folder: str | Path,
+    profile: str = "core",
+    workers: int = 1,
+    validation: float = 0.1,
+    test: float = 0.1,
+) -> Report:
+    """Write ``folder/{train,validation,test}.jsonl``, and ``failed.jsonl`` for what could not be read.
+
+    The bytes depend on the works alone, not on the number of workers. The files change all at once, at the end.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    splits = assign(works, validation, test)
+    report = Report()
+    temporary = {split: folder / f".{split}.jsonl.new" for split in SPLITS}
+    files = {split: path.open("w", encoding="utf-8") for split, path in temporary.items()}
+    try:
+        for work, split, (found, reason) in zip(works, splits, _read_all(works, profile, workers), strict=True):
+            if reason:
+                report.failed.append({"source": work.source, "reason": reason})
+                print(f"\r{work.source}: {reason}", file=sys.stderr)
+            for row in found:
+                files[split].write(json.dumps(row, ensure_ascii=False) + "\n")
+                report.works[split] += 1
+                report.notes += row["notes"]
+                report.quarters += row["quarters"]
+                report.lexemes += len(cut(row["text"]))
+    except BaseException:
+        for file in files.values():
+            file.close()
+        for path in temporary.values():
+            path.unlink(missing_ok=True)
+        raise
+    for split, file in files.items():
+        file.close()
+        os.replace(temporary[split], folder / f"{split}.jsonl")
+    failed = folder / "failed.jsonl"
+    failed.unlink(missing_ok=True)
+    if report.failed:
+        failed.write_text("".join(json.dumps(f, ensure_ascii=False) + "\n" for f in report.failed), encoding="utf-8")
+    return report
+
+
+def _read_all(works: Sequence[Work], profile: str, workers: int) -> Iterator[tuple[list[dict[str, Any]], str]]:
+    """The rows of each work in order, or the reason why there are none; progress on stderr."""
+    from tqdm import tqdm
+
+    tasks = [(work, profile) for work in works]
+    progress = tqdm(total=len(works), unit="score", file=sys.stderr, disable=None, mininterval=0.5)
+    with progress:
+        for result in _mapped(tasks, workers):
+            yield result
+            progress.update()
+
+
+def _mapped(tasks: list[tuple[Work, str]], workers: int) -> Iterable[tuple[list[dict[str, Any]], str]]:
+    if workers <= 1 or len(tasks) < 2:
+        yield from map(_read_one, tasks)
+        return
+    import multiprocessing
+
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        yield from pool.imap(_read_one, tasks, chunksize=1)
+
+
+def _read_one(task: tuple[Work, str]) -> tuple[list[dict[str, Any]], str]:
+    work, profile = task
+    try:
+        return rows(work, profile), ""
+    except (ScorelmError, RecursionError, MemoryError, UnicodeError, OSError) as error:
+        return [], " ".join(str(error).split()) or type(error).__name__
