@@ -88,7 +88,10 @@ def score_from_xml(root: etree._Element, name: str = "the score") -> Score:
 def _join(
     element: etree._Element, read: list[_Read | None], nominal: Fraction | None, readers: list[_PartReader]
 ) -> Measure:
-    """The parts' measures as one; its length is the metre's if a part ends there, else the longest part's."""
+    """The parts' measures as one; its length is the metre's if a part ends there, else the longest part's.
+
+    Time behind the last note or rest of all parts is nothing that a score shows.
+    """
     ends = [r.end for r in read if r is not None and r.end]
     length = nominal if nominal is not None and (not ends or nominal in ends) else max(ends, default=Fraction(4))
     parts = [r and r.finish(length, reader) for r, reader in zip(read, readers)]
@@ -111,10 +114,11 @@ class _Read:
         self.part_marks: list[Attribute] = []
         self.left: list[Mark] = []
         self.right: list[Mark] = []
-        self.end = Fraction(0)
+        self.end = Fraction(0)  # of its last note or rest
+        self.cursor_end = Fraction(0)  # of the time that it moves through
 
     def finish(self, length: Fraction, reader: _PartReader) -> PartMeasure:
-        own = self.end or length
+        own = length if not self.end or self.end <= length <= self.cursor_end else max(self.end, self.cursor_end)
         staves = assemble(self.voices, own, len(self.marks), reader.open_tuplets)
         return PartMeasure(
             tuple(Staff(voices, tuple(marks)) for voices, marks in zip(staves, self.marks)),
@@ -153,6 +157,7 @@ class _PartReader:
                 else:
                     start = clock
                     clock += raw.quarters
+                    read.end = max(read.end, clock)
                     read.voices.setdefault(raw.voice, []).append(raw)
             elif tag == "backup":
                 clock = max(clock - self._quarters(child), Fraction(0))
@@ -162,7 +167,7 @@ class _PartReader:
                 self._attributes(child, clock, read)
             elif tag == "barline":
                 _barline(child, read)
-            read.end = max(read.end, clock)
+            read.cursor_end = max(read.cursor_end, clock)
         return read
 
     def _quarters(self, element: etree._Element) -> Fraction:

@@ -1,0 +1,712 @@
+"""The sound level of the grammar, walked lexeme by lexeme: what may come next.
+
+Whoever pushes only allowed lexemes reaches a text that ``parse`` reads, in which every voice of every
+part fills its measure, every tuplet is complete and closed, and every tie leads to a note. The walk is a
+recursive-descent grammar of generators that yield what they allow and are sent what was chosen. Its state
+is bounded: the measure that is being written, and what is in force where it began.
+
+Sound is narrower than readable: written durations only, no spacers in a first voice, tuplets with lexemes
+of their own and complete in one measure, declared lengths in 16ths of a quarter, keys and times at the
+start of a measure, the core profile's marks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cache, lru_cache
+
+from scorelm.errors import FormatError
+from scorelm.notation.lexemes import COMMON_PARTS, END_OF_TEXT, SIMPLE_TUPLETS, cut
+from scorelm.notation.marks import CLEF_OF
+from scorelm.notation.model import Attribute, Chord, Key, Measure, Time, key_alters, timeline
+from scorelm.notation.pitches import ALTER_OF, LEXEME_OF, PITCH_OF, accidental
+from scorelm.notation.reader import VALUES, Reader, parse
+from scorelm.notation.scanner import END, MODES, Scanner
+from scorelm.notation.state import EIGHTH, Alters, State
+from scorelm.notation.writer import MAX_STAVES
+
+Lexemes = frozenset[str]
+Walk = Generator[Lexemes, str, str]
+Pitch = tuple[str, int, Fraction | int]  # step, octave, alteration
+
+UNIT = 1024  # ticks a quarter
+SMALLEST = UNIT // 32  # a 128th
+SHORTEST_TUPLET_UNIT = UNIT // 16
+LONGEST_MEASURE = 32  # quarters
+MAX_VOICES = 4
+MAX_CHORD = 6
+MAX_GRACES = 8
+MAX_DEPTH = 2
+MAX_STRING = 40
+
+DIGITS = frozenset("0123456789")
+VALUE_TICKS = {
+    lexeme: int(value.written * UNIT)
+    for lexeme, value in VALUES.items()
+    if value.dots <= 2 and value.written * UNIT >= SMALLEST
+}
+POSITION = {lexeme: 7 * octave + "CDEFGAB".index(step) for lexeme, (step, octave) in PITCH_OF.items()}
+SIGNS = frozenset(ALTER_OF)
+FERMATA = frozenset(("H", "!inverted-fermata!"))
+CLEFS = frozenset(x for x, clef in CLEF_OF.items() if clef.line is not None or clef.sign == "percussion")
+KEYS = frozenset(f"K{fifths}" for fifths in range(-7, 8))
+MODE_LEXEMES = frozenset(MODES)
+SYMBOLS = frozenset(("!common!", "!cut!"))
+UNITS = ("1", "2", "4", "8", "16", "32")
+STRING_OR_QUOTE = frozenset(chr(c) for c in range(32, 127)) - frozenset("|\\")
+PART_HEADS = frozenset((*COMMON_PARTS, "P"))
+END_MARKS = ("!repeat)!", "!end!", "!double!", "!ending)!")
+GRACE_VALUES = frozenset("qist")
+_HEAD = [["#"], ["?"], ["@"], ["!repeat(!"], ["!ending!"], sorted(KEYS), ["T"]]
+# what may stand in a measure's head behind its number (1), "?" (2), length (3), ...; a time is the last
+HEAD = [frozenset(x for stage in _HEAD[i:] for x in stage) for i in range(8)] + [frozenset()]
+_MARKS = [["!instrument!"], ["!sound!"], ["!transpose!"], sorted(KEYS)]
+PART_MARKS = [frozenset(x for stage in _MARKS[i:] for x in stage) for i in range(4)]
+
+
+def only(*lexemes: str) -> Lexemes:
+    return frozenset(lexemes)
+
+
+@lru_cache(maxsize=65536)
+def union(*sets: Lexemes) -> Lexemes:
+    """The same object for the same sets, so that a mask can be kept for it."""
+    return frozenset().union(*sets)
+
+
+@dataclass
+class _Level:
+    """A voice, or a tuplet in it, while it is filled; in ticks as written."""
+
+    capacity: int
+    filled: int = 0
+    actual: int = 1
+    normal: int = 1
+
+    @property
+    def left(self) -> int:
+        return self.capacity - self.filled
+
+    def complete(self) -> bool:
+        """Whether a tuplet holds `actual` times a power of two, long enough for the rest to be filled."""
+        unit, rest = divmod(self.filled, self.actual)
+        return rest == 0 and unit >= SMALLEST and unit & (unit - 1) == 0
+
+
+@dataclass
+class _Voice:
+    """What one voice holds while it is written."""
+
+    held: str
+    alters: Alters
+    pending: list[Pitch]  # pitches that ties lead to, low to high
+    first: bool  # of its staff
+    levels: list[_Level] = field(default_factory=list)
+    notes: int = 0  # events that are not spacers
+
+    @property
+    def done(self) -> bool:
+        return len(self.levels) == 1 and self.levels[0].left == 0
+
+
+class Sound:
+    """Says at each point of a text which lexemes may come: ``allowed``; ``push`` moves on.
+
+    prompt: readable text; its whole measures are taken as they stand, what follows the last ``|`` must be sound
+    measures: the text ends with exactly so many measures, those of the prompt counted; None: where it likes
+    at_least, at_most: bounds of the number of measures where it is free
+
+    Raises FormatError where the prompt breaks the format.
+    """
+
+    def __init__(
+        self,
+        prompt: str = "|",
+        measures: int | None = None,
+        at_least: int = 1,
+        at_most: int = 10**6,
+        max_parts: int = 16,
+    ) -> None:
+        self.at_least = measures or at_least
+        self.at_most = measures or at_most
+        self.max_parts = max_parts
+        self.count = 0  # whole measures
+        self.state = State()
+        self.parts = 0  # declared
+        self.ties: dict[tuple[int, int, int], list[Pitch]] = {}  # part, staff, voice -> pitches awaited
+        self.ended = False
+        whole = prompt.rfind("|") + 1
+        self._start(prompt[:whole] or "|")
+        self._walk = self._text()
+        self.allowed: Lexemes = next(self._walk)
+        self._push_prompt(prompt, whole)
+
+    def push(self, lexeme: str) -> None:
+        """Move on by a lexeme. ValueError where it is not allowed."""
+        if lexeme not in self.allowed:
+            raise ValueError(f"{lexeme!r} may not stand here")
+        try:
+            self.allowed = self._walk.send(lexeme)
+        except StopIteration:
+            self.allowed = only()
+
+    def _push_prompt(self, prompt: str, whole: int) -> None:
+        rest = prompt[whole:]
+        lexemes = cut(rest)
+        for number, lexeme in enumerate(lexemes):
+            if lexeme not in self.allowed:
+                place = (
+                    whole + next(i for i in range(len(rest) + 1) if len(cut(rest[:i])) > number or i == len(rest)) - 1
+                )
+                raise FormatError(f"{lexeme!r} cannot be continued soundly", prompt, max(place, 0))
+            self.push(lexeme)
+
+    def _start(self, prompt: str) -> None:
+        """Take whole measures as the reader reads them."""
+        scanner = Scanner(prompt)
+        if not scanner.take("|"):
+            raise scanner.error("'|', with which every text begins")
+        reader = Reader(scanner)
+        last: Measure | None = None
+        while scanner.tokens[scanner.i] != END:
+            last = reader.measure()
+            self.count += 1
+            if not scanner.take("|"):
+                raise scanner.error("'|' at the end of the measure")
+        self.state = reader.state
+        self.parts = len(reader.parts)
+        if last is None:
+            return
+        self.ended = any(mark.name == "end" for mark in last.end)
+        for p, part in enumerate(last.parts):
+            for s, staff in enumerate(part.staves if part else ()):
+                for v, voice in enumerate(staff.voices):
+                    events = timeline(voice, (part and part.length) or last.length)
+                    if events and isinstance(events[-1].event, Chord):
+                        tied = [n.pitch for n in events[-1].event.notes if n.tie and not n.unpitched]
+                        if tied:
+                            self.ties[p, s, v] = [(t.step, t.octave, t.alter) for t in tied]
+
+    # Each walk below takes the lexeme that it begins with and `follow`, what may stand behind it,
+    # and returns the first lexeme that is no longer its own.
+
+    def _text(self) -> Generator[Lexemes, str, None]:
+        while True:
+            may_end = self.ended or (self.count >= self.at_least and not self.ties)
+            if self.count and may_end and (self.ended or self.count >= self.at_most):
+                yield only(END_OF_TEXT)
+                return
+            lexeme = yield union(self._openers(0, None), only(END_OF_TEXT) if self.count and may_end else only())
+            if lexeme == END_OF_TEXT:
+                return
+            yield from self._measure(lexeme)
+
+    def _openers(self, stage: int, length: Fraction | None) -> Lexemes:
+        """What may stand in a measure's head from `stage` on, its parts too where its length is known."""
+        length = self.state.nominal() if length is None else length
+        if length is None or not 0 < length <= LONGEST_MEASURE or (length * 16).denominator != 1:
+            # a length must come, by "@" or by a time signature
+            return HEAD[stage] if stage <= 3 else HEAD[stage] & union(HEAD[stage], only("T"))
+        return union(HEAD[stage], PART_HEADS if not self.parts else self._voice_openers(0, 0, 0, length))
+
+    def _measure(self, lexeme: str) -> Walk:
+        state = self.state
+        number = str(state.number)
+        length: Fraction | None = None
+        marks: list[Attribute] = []
+        while True:
+            if lexeme == "#":
+                number, lexeme = yield from self._number(self._openers(1, length))
+            elif lexeme == "?":
+                lexeme = yield self._openers(2, length)
+            elif lexeme == "@":
+                length, lexeme = yield from self._length()
+            elif lexeme == "!repeat(!":
+                lexeme = yield self._openers(4, length)
+            elif lexeme == "!ending!":
+                lexeme = yield from self._string(self._openers(5, length))
+            elif lexeme in KEYS:
+                mark, lexeme = yield from self._key(lexeme, self._openers_after(6, length, Key(int(lexeme[1:]))))
+                marks.append(mark)
+                state.enter_score([mark])
+            elif lexeme == "T":
+                time, lexeme = yield from self._time(length)
+                marks.append(time)
+            else:
+                break
+        state.count(number)
+        self.last = self.count + 1 >= self.at_most
+        length = state.nominal() if length is None else length
+        keys = [m for m in marks if isinstance(m, Key)]
+        lexeme = yield from self._parts(lexeme, length or Fraction(4), keys[-1] if keys else None)
+        yield from self._end(lexeme)
+        self.count += 1
+
+    def _openers_after(self, stage: int, length: Fraction | None, key: Key) -> Lexemes:
+        self.state.enter_score([key])
+        return self._openers(stage, length)
+
+    def _time(self, length: Fraction | None) -> Generator[Lexemes, str, tuple[Time, str]]:
+        beats = 0
+        allowed = frozenset("123456789")
+        lexeme = yield allowed
+        while lexeme != ":":
+            beats = 10 * beats + int(lexeme)
+            more = frozenset(d for d in DIGITS if 10 * beats + int(d) <= 24)
+            lexeme = yield union(more, only(":"))
+        units = [u for u in UNITS if 4 * beats <= LONGEST_MEASURE * int(u)]
+        unit = yield frozenset(u[0] for u in units)
+        while True:
+            longer = frozenset(u[len(unit)] for u in units if u.startswith(unit) and len(u) > len(unit))
+            done = unit in units
+            follow = only()
+            if done:
+                time = Time((((beats,), int(unit)),))
+                self.state.enter_score([time])
+                follow = union(self._openers(8, length), SYMBOLS)
+            lexeme = yield union(longer, follow)
+            if lexeme not in longer:
+                break
+            unit += lexeme
+        if lexeme in SYMBOLS:
+            lexeme = yield self._openers(8, length)
+        return time, lexeme
+
+    def _key(self, lexeme: str, follow: Lexemes) -> Generator[Lexemes, str, tuple[Key, str]]:
+        key = Key(int(lexeme[1:]))
+        lexeme = yield union(follow, MODE_LEXEMES)
+        if lexeme in MODE_LEXEMES:
+            lexeme = yield follow
+        return key, lexeme
+
+    def _digits(self, most: int, follow: Lexemes, least: int = 0) -> Generator[Lexemes, str, tuple[str, str]]:
+        """A whole number from `least` to `most`."""
+        text = yield DIGITS if least == 0 else DIGITS - {"0"}
+        return (yield from self._more_digits(text, most, follow))
+
+    def _more_digits(self, text: str, most: int, follow: Lexemes) -> Generator[Lexemes, str, tuple[str, str]]:
+        while True:
+            more = frozenset(d for d in DIGITS if text != "0" and int(text + d) <= most)
+            lexeme = yield union(more, follow)
+            if lexeme not in more:
+                return text, lexeme
+            text += lexeme
+
+    def _number(self, follow: Lexemes) -> Generator[Lexemes, str, tuple[str, str]]:
+        """A measure's number: digits, or a string ("4a")."""
+        lexeme = yield union(DIGITS, only('"'))
+        if lexeme != '"':
+            return (yield from self._more_digits(lexeme, 9999, follow))
+        text = ""
+        while len(text) < MAX_STRING:
+            lexeme = yield STRING_OR_QUOTE
+            if lexeme == '"':
+                return text, (yield follow)
+            text += lexeme
+        yield only('"')
+        return text, (yield follow)
+
+    def _length(self) -> Generator[Lexemes, str, tuple[Fraction, str]]:
+        """A length in quarters: whole, or with the denominator 2, 4, 8 or 16."""
+        top = 0
+        while True:
+            sets = [frozenset(d for d in DIGITS if _live(10 * top + int(d)))]
+            if 0 < top <= LONGEST_MEASURE:
+                sets.append(self._openers(3, Fraction(top)))
+            if top % 2:
+                sets.append(only(":"))
+            lexeme = yield union(*sets)
+            if lexeme == ":":
+                break
+            if lexeme not in DIGITS:
+                return Fraction(top), lexeme
+            top = 10 * top + int(lexeme)
+        bottoms = [b for b in ("2", "4", "8", "16") if top <= LONGEST_MEASURE * int(b)]
+        bottom = yield frozenset(b[0] for b in bottoms)
+        if bottom == "1":
+            bottom += yield only("6")
+        length = Fraction(top, int(bottom))
+        return length, (yield self._openers(3, length))
+
+    def _string(self, follow: Lexemes) -> Walk:
+        """A quoted string, the cursor before its first quote."""
+        yield only('"')
+        for _ in range(MAX_STRING):
+            lexeme = yield STRING_OR_QUOTE
+            if lexeme == '"':
+                return (yield follow)
+        yield only('"')
+        return (yield follow)
+
+    def _parts(self, lexeme: str, length: Fraction, key: Key | None) -> Walk:
+        first = not self.parts
+        index = 0
+        while True:
+            if first:
+                lexeme = yield from self._part_head(lexeme, index, length, key)
+            many = index + 1 < self.max_parts if first else index + 1 < len(self.state.staves)
+            may_stop = first or index + 1 == len(self.state.staves)
+            follow = union(only(";") if many else only(), self._end_marks(0) if may_stop else only())
+            lexeme = yield from self._part(index, lexeme, length, follow)
+            if lexeme != ";":
+                if first:
+                    self.parts = index + 1
+                return lexeme
+            index += 1
+            lexeme = yield PART_HEADS if first else self._voice_openers(index, 0, 0, length)
+
+    def _part_head(self, lexeme: str, index: int, length: Fraction, key: Key | None) -> Walk:
+        """P, its staves and name, and the part's marks."""
+        state = self.state
+        staves = 1
+        if lexeme in COMMON_PARTS:
+            staves = COMMON_PARTS[lexeme][1]
+            state.staves.append(staves)
+        else:
+            state.staves.append(1)
+        state.part_times.append(state.time)
+        state.alters.append([key_alters(key)] * staves)
+        begin = lambda: self._voice_openers(index, 0, 0, length)  # noqa: E731
+        if lexeme in COMMON_PARTS:
+            lexeme = yield union(PART_MARKS[0], begin())
+        else:
+            lexeme = yield union(only('"'), frozenset(str(n) for n in range(2, MAX_STAVES + 1)))
+            if lexeme != '"':
+                staves = int(lexeme)
+                state.staves[index] = staves
+                state.alters[index] = [key_alters(key)] * staves
+                yield only('"')
+            for _ in range(MAX_STRING):
+                lexeme = yield STRING_OR_QUOTE
+                if lexeme == '"':
+                    break
+            else:
+                yield only('"')
+            lexeme = yield union(PART_MARKS[0], begin())
+        while True:
+            if lexeme == "!instrument!":
+                _, lexeme = yield from self._digits(128, union(PART_MARKS[1], begin()), 1)
+            elif lexeme == "!sound!":
+                lexeme = yield from self._string(union(PART_MARKS[2], begin()))
+            elif lexeme == "!transpose!":
+                lexeme = yield from self._transposition(union(PART_MARKS[3], begin()))
+            elif lexeme in KEYS:
+                own = Key(int(lexeme[1:]))
+                state.enter_part(index, [own])
+                _, lexeme = yield from self._key(lexeme, begin())
+            else:
+                return lexeme
+
+    def _transposition(self, follow: Lexemes) -> Walk:
+        """Semitones and diatonic steps."""
+        for number in range(2):
+            lexeme = yield union(DIGITS, only("-"))
+            if lexeme == "-":
+                lexeme = yield DIGITS - {"0"}
+            text = lexeme
+            after = union(only(",") if number == 0 else only(), follow)
+            while True:
+                more = frozenset(d for d in DIGITS if text != "0" and int(text + d) <= 36)
+                lexeme = yield union(more, after)
+                if lexeme not in more:
+                    break
+                text += lexeme
+            if lexeme != ",":
+                return lexeme
+        return lexeme
+
+    def _part(self, index: int, lexeme: str, length: Fraction, follow: Lexemes) -> Walk:
+        staves = self.state.staves[index]
+        for staff in range(staves):
+            after = follow if staff + 1 == staves else only("/")
+            number = 0
+            while True:
+                awaited = any(key[:2] == (index, staff) and key[2] > number for key in self.ties)
+                another = only("&") if number + 1 < MAX_VOICES else only()
+                behind = only("&") if awaited else union(after, another)
+                lexeme = yield from self._voice(index, staff, number, lexeme, length, behind)
+                if lexeme != "&":
+                    break
+                number += 1
+                lexeme = yield self._voice_openers(index, staff, number, length)
+            if staff + 1 < staves:
+                lexeme = yield self._voice_openers(index, staff + 1, 0, length)
+        return lexeme
+
+    def _end_marks(self, stage: int) -> Lexemes:
+        """Right barlines in their order, and the measure's end."""
+        out = set(END_MARKS[stage:])
+        last = self.count + 1 >= self.at_most
+        if self.ties or self.count + 1 < self.at_least:
+            out.discard("!end!")
+        if last:
+            out.discard("!double!")
+        if last and not self.ties and stage <= END_MARKS.index("!end!"):
+            return frozenset(out - {"!ending)!"})
+        return frozenset(out | {"|"})
+
+    def _end(self, lexeme: str) -> Generator[Lexemes, str, None]:
+        while lexeme != "|":
+            self.ended |= lexeme == "!end!"
+            stage = END_MARKS.index(lexeme) + (2 if lexeme == "!end!" else 1)
+            lexeme = yield self._end_marks(stage)
+
+    # -- voices --------------------------------------------------------------------------------
+
+    def _new_voice(self, part: int, staff: int, number: int, length: Fraction) -> _Voice:
+        return _Voice(
+            held=self.state.unit(part).letter,
+            alters=self.state.alters[part][staff],
+            pending=list(self.ties.get((part, staff, number), ())),
+            first=number == 0,
+            levels=[_Level(int(length * UNIT))],
+        )
+
+    def _voice_openers(self, part: int, staff: int, number: int, length: Fraction) -> Lexemes:
+        return self._event_openers(self._new_voice(part, staff, number, length), clef=True, graces=True)
+
+    def _voice(self, part: int, staff: int, number: int, lexeme: str, length: Fraction, follow: Lexemes) -> Walk:
+        voice = self._new_voice(part, staff, number, length)
+        self.ties.pop((part, staff, number), None)
+        clef = graces = True
+        while True:
+            if lexeme in CLEFS:
+                clef = False
+                lexeme = yield self._event_openers(voice, clef, graces)
+                continue
+            if lexeme == "{":
+                graces = clef = False
+                lexeme = yield from self._graces(voice)
+                continue
+            if lexeme in SIMPLE_TUPLETS:
+                actual, normal = SIMPLE_TUPLETS[lexeme]
+                unit = _tuplet_unit(voice.levels[-1].left, normal)
+                voice.levels.append(_Level(actual * unit, 0, actual, normal))
+                lexeme = yield self._event_openers(voice, False, False)
+                continue
+            if lexeme == "]":
+                level = voice.levels.pop()
+                voice.levels[-1].filled += level.normal * (level.filled // level.actual)
+            else:
+                lexeme = yield from self._event(voice, lexeme, follow)
+                if lexeme != "":
+                    clef = graces = True
+                    if lexeme in follow and voice.done:
+                        break
+                    continue
+            # behind a closed tuplet
+            clef = graces = True
+            lexeme = yield self._behind(voice, follow)
+            if voice.done and lexeme in follow:
+                break
+        if voice.pending:
+            self.ties[part, staff, number] = voice.pending
+        return lexeme
+
+    def _behind(self, voice: _Voice, follow: Lexemes) -> Lexemes:
+        """What may stand behind an event or a tuplet."""
+        level = voice.levels[-1]
+        if voice.done:
+            if voice.pending and self.last:
+                return only()  # not reached: such a tie is not allowed
+            return follow
+        sets = []
+        if len(voice.levels) > 1 and level.complete():
+            sets.append(only("]"))
+        if level.left > 0:
+            sets.append(self._event_openers(voice, True, True))
+        return union(*sets)
+
+    def _event_openers(self, voice: _Voice, clef: bool, graces: bool) -> Lexemes:
+        """What an event, or what stands before it, may begin with."""
+        level = voice.levels[-1]
+        deep = len(voice.levels) > 1
+        fitting = _fitting(level.left)
+        sets = [fitting - {voice.held}] if fitting else []
+        held_fits = voice.held in fitting
+        if fitting:
+            sets.append(FERMATA)
+        if held_fits:
+            sets.append(self._sounding(voice))
+            sets.append(self._silent(voice, voice.held))
+        if not voice.pending:
+            if graces and not deep:
+                sets.append(only("{"))
+            if not deep and level.filled == 0:
+                sets.append(only("Z"))
+        if len(voice.levels) <= MAX_DEPTH:
+            sets.append(frozenset(x for x, (_, normal) in SIMPLE_TUPLETS.items() if _tuplet_unit(level.left, normal)))
+        if clef and not deep:
+            sets.append(CLEFS)
+        return union(*sets)
+
+    def _sounding(self, voice: _Voice) -> Lexemes:
+        """What a chord may begin with."""
+        if voice.pending:
+            return only(_spelled(voice.pending[0], voice.alters)[0])
+        return _letters_and_signs(-1, _frozen(voice.alters))
+
+    def _silent(self, voice: _Voice, value: str) -> Lexemes:
+        if voice.pending:
+            return only()
+        if voice.first:
+            return only("z")
+        alone = len(voice.levels) == 1 and not voice.notes and VALUE_TICKS[value] >= voice.levels[-1].left
+        return only("z") if alone else only("z", "y")
+
+    def _event(self, voice: _Voice, lexeme: str, follow: Lexemes) -> Walk:
+        """An event, `lexeme` its first. Returns the lexeme behind it."""
+        level = voice.levels[-1]
+        fitting = _fitting(level.left)
+        marked = lexeme in FERMATA
+        if lexeme == "Z":
+            level.filled = level.capacity
+            voice.notes += 1
+            return (yield follow)
+        if marked:
+            sets = [fitting - {voice.held}]
+            if voice.held in fitting:
+                sets += [self._sounding(voice), self._silent(voice, voice.held) - {"y"}]
+            lexeme = yield union(*sets)
+        if lexeme in VALUE_TICKS:
+            voice.held = lexeme
+            silent = self._silent(voice, lexeme)
+            lexeme = yield union(self._sounding(voice), silent - {"y"} if marked else silent)
+        ticks = VALUE_TICKS[voice.held]
+        if lexeme in ("z", "y"):
+            level.filled += ticks
+            voice.notes += lexeme == "z"
+            return (yield self._behind(voice, follow))
+        voice.notes += 1
+        level.filled += ticks
+        may_tie = not self.last or (len(voice.levels) == 1 and level.left > 0)
+        return (yield from self._chord(voice, lexeme, may_tie, follow))
+
+    def _chord(self, voice: _Voice, lexeme: str, may_tie: bool, follow: Lexemes) -> Walk:
+        """One note or several, low to high; those that a tie leads to are among them, first."""
+        awaited, tied = voice.pending, []
+        voice.pending = []
+        alters = _frozen(voice.alters)
+        for number in range(MAX_CHORD):
+            if number < len(awaited):
+                *_, letter = spelled = _spelled(awaited[number], voice.alters)
+                for expected in spelled[1:]:
+                    lexeme = yield only(expected)
+                pitch = awaited[number]
+                lexeme = letter
+            else:
+                alter = None
+                if lexeme in SIGNS:
+                    alter = ALTER_OF[lexeme]
+                    lexeme = yield _letters(low, lexeme, alters) if number else _letters(-1, lexeme, alters)
+                step, octave = PITCH_OF[lexeme]
+                pitch = step, octave, voice.alters.get(step, 0) if alter is None else alter
+            low = POSITION[lexeme]
+            grow = only()
+            if number + 1 < MAX_CHORD:
+                if number + 1 < len(awaited) or (number + 1 >= len(awaited) and _letters_and_signs(low, alters)):
+                    grow = only("+")
+            must_grow = number + 1 < len(awaited)
+            # whether this note ties decides what may follow, so both ways are kept open
+            voice.pending = tied
+            behind = only() if must_grow else self._behind(voice, follow)
+            tie = only("-") if may_tie else only()
+            lexeme = yield union(behind, grow, tie)
+            if lexeme == "-":
+                tied.append(pitch)
+                voice.pending = tied
+                behind = only() if must_grow else self._behind(voice, follow)
+                lexeme = yield union(behind, grow)
+            if lexeme != "+":
+                return lexeme
+            if must_grow:
+                lexeme = yield only(_spelled(awaited[number + 1], voice.alters)[0])
+            else:
+                lexeme = yield _letters_and_signs(low, alters)
+        raise AssertionError("a chord ends at MAX_CHORD notes")
+
+    def _graces(self, voice: _Voice) -> Walk:
+        """Graces, behind their "{"; returns the lexeme behind "}"."""
+        alters = _frozen(voice.alters)
+        notes = _letters_and_signs(-1, alters)
+        held = EIGHTH.letter
+        lexeme = yield union(only("/"), GRACE_VALUES - {held}, notes)
+        if lexeme == "/":
+            lexeme = yield union(GRACE_VALUES - {held}, notes)
+        for number in range(MAX_GRACES):
+            if lexeme in GRACE_VALUES:
+                held = lexeme
+                lexeme = yield notes
+            if lexeme in SIGNS:
+                lexeme = yield _letters(-1, lexeme, alters)
+            more = union(GRACE_VALUES - {held}, notes) if number + 1 < MAX_GRACES else only()
+            lexeme = yield union(more, only("}"))
+            if lexeme == "}":
+                break
+        return (yield self._event_openers(voice, False, False) - {"Z"})
+
+
+def _tuplet_unit(left: int, normal: int) -> int:
+    """The longest power of two of which `normal` fit into what is left; 0 where a 64th would not."""
+    unit = 1 << max(0, (left // normal).bit_length() - 1) if left >= normal else 0
+    return unit if unit >= SHORTEST_TUPLET_UNIT else 0
+
+
+@cache
+def _fitting(left: int) -> Lexemes:
+    """The values that fit into what is left so that the rest can be filled too."""
+    return frozenset(x for x, ticks in VALUE_TICKS.items() if ticks <= left and (left - ticks) % SMALLEST == 0)
+
+
+@cache
+def _live(top: int) -> bool:
+    """Whether a numerator can still become a length."""
+    if top == 0 or top > 16 * LONGEST_MEASURE:
+        return False
+    return top <= LONGEST_MEASURE or top % 2 == 1 or 10 * top + 1 <= 16 * LONGEST_MEASURE
+
+
+def _frozen(alters: Alters) -> frozenset[tuple[str, Fraction | int]]:
+    return frozenset(alters.items())
+
+
+@lru_cache(maxsize=4096)
+def _letters(low: int, sign: str, alters: frozenset[tuple[str, Fraction | int]]) -> Lexemes:
+    """Letters above a position that `sign` changes."""
+    in_force = dict(alters)
+    return frozenset(
+        x for x, place in POSITION.items() if place > low and in_force.get(PITCH_OF[x][0], 0) != ALTER_OF[sign]
+    )
+
+
+@lru_cache(maxsize=4096)
+def _letters_and_signs(low: int, alters: frozenset[tuple[str, Fraction | int]]) -> Lexemes:
+    """What a note above a position may begin with."""
+    return frozenset(x for x, place in POSITION.items() if place > low) | frozenset(
+        sign for sign in SIGNS if _letters(low, sign, alters)
+    )
+
+
+def _spelled(pitch: Pitch, alters: Alters) -> list[str]:
+    """The lexemes of a pitch."""
+    step, octave, alter = pitch
+    letter = LEXEME_OF[step, octave]
+    if alter == alters.get(step, 0):
+        return [letter]
+    return [*cut(accidental(alter)), letter]
+
+
+def sound_problems(text: str) -> list[str]:
+    """Why a text is not sound, [] where it is. Raises FormatError where it is not even readable."""
+    parse(text)
+    walk = Sound()
+    for number, lexeme in enumerate(cut(text)[1:], 1):
+        if lexeme not in walk.allowed:
+            measure = cut(text)[:number].count("|")
+            return [f"measure {measure}: {lexeme!r} may not stand here"]
+        walk.push(lexeme)
+    if END_OF_TEXT not in walk.allowed and walk.count:
+        return ["the text ends while a tie is open"]
+    return []
