@@ -8,6 +8,7 @@ string   = '"' *char '"'            ; \\q is '"', \\p is "|", \\n a new line, \\
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from scorelm.errors import ScoreError
@@ -50,6 +51,8 @@ _RANK = {name: IDS[lexeme] for name, lexeme in _LEXEMES.items()}
 
 _ESCAPES = {"\\": "\\\\", '"': "\\q", "|": "\\p", "\n": "\\n"}
 _UNESCAPES = {escaped: char for char, escaped in _ESCAPES.items()}
+_ESCAPED = re.compile("|".join(map(re.escape, _UNESCAPES)))
+_FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 def rank(mark: Attribute) -> int:
@@ -70,32 +73,19 @@ def mark_lexeme(name: str) -> str:
 def spell_string(text: str) -> str:
     """Free text in quotes; ScoreError where it is too long or holds control characters."""
     if len(text.encode(errors="replace")) > MAX_STRING_BYTES:
-        raise ScoreError(f"free text is bound to {MAX_STRING_BYTES} bytes, not {len(text.encode())}: {text[:40]!r}...")
-    if any((c < " " and c != "\n") or "\ud800" <= c <= "\udfff" or c == "\x7f" for c in text):
+        raise ScoreError(f"free text is bound to {MAX_STRING_BYTES} bytes: {text[:40]!r}...")
+    if _FORBIDDEN.search(text):
         raise ScoreError(f"free text cannot hold control characters: {text[:40]!r}")
     return '"' + "".join(_ESCAPES.get(c, c) for c in text) + '"'
 
 
 def read_string(spelled: str) -> str | None:
-    """The inverse of spell_string; None where an escape is unknown or the closing quote is missing."""
-    body = spelled[1:-1]
-    if len(spelled) < 2 or not spelled.endswith('"'):
+    """The inverse of spell_string; None for what it never writes: no closing quote, an unknown escape, a control."""
+    text = _ESCAPED.sub(lambda match: _UNESCAPES[match.group()], spelled[1:-1])
+    try:
+        return text if spell_string(text) == spelled else None
+    except ScoreError:
         return None
-    if "\\" not in body:
-        return body
-    out: list[str] = []
-    i = 0
-    while i < len(body):
-        if body[i] != "\\":
-            out.append(body[i])
-            i += 1
-            continue
-        char = _UNESCAPES.get(body[i : i + 2])
-        if char is None:
-            return None
-        out.append(char)
-        i += 2
-    return "".join(out)
 
 
 def spell_number(number: Fraction | int) -> str:

@@ -58,10 +58,10 @@ def parse(text: str) -> Score:
 class Reader:
     """Reads measure by measure; ``state`` is what is in force."""
 
-    def __init__(self, scanner: Scanner) -> None:
+    def __init__(self, scanner: Scanner, state: State | None = None, parts: list[Part] | None = None) -> None:
         self.s = scanner
-        self.state = State()
-        self.parts: list[Part] = []
+        self.state = State() if state is None else state
+        self.parts: list[Part] = [] if parts is None else parts
 
     def measure(self) -> Measure:
         """One measure, from after its "|" to before the next."""
@@ -76,11 +76,10 @@ class Reader:
         if s.take("@"):
             length = s.length()
         while True:
-            token = s.tokens[s.i]
-            if SCOPE_OF.get(token) == "measure":
+            if SCOPE_OF.get(s.tokens[s.i]) == "measure":
                 marks.append(s.mark())
-            elif token == "T" or (token[:1] == "K" and len(token) > 1):
-                marks.append(s.time() if token == "T" else s.key())
+            elif attribute := s.key_or_time():
+                marks.append(attribute)
             else:
                 break
         first = not self.parts
@@ -130,11 +129,7 @@ class Reader:
         else:
             raise s.error("'P' and the name of a part")
         self.parts.append(Part(name, staves))
-        state = self.state
-        state.staves.append(staves)
-        state.part_times.append(state.time)
-        keys = [m for m in marks if isinstance(m, Key)]
-        state.alters.append([key_alters(keys[-1]) if keys else {}] * staves)
+        self.state.add_part(staves, marks)
 
     def _part(self, index: int, length: Fraction, first: bool) -> PartMeasure | None:
         s, state = self.s, self.state
@@ -145,11 +140,10 @@ class Reader:
             if s.take("@"):
                 own = s.length()
             while True:
-                token = s.tokens[s.i]
-                if SCOPE_OF.get(token) == "part":
+                if SCOPE_OF.get(s.tokens[s.i]) == "part":
                     marks.append(s.mark())
-                elif token == "T" or (token[:1] == "K" and len(token) > 1):
-                    marks.append(s.time() if token == "T" else s.key())
+                elif attribute := s.key_or_time():
+                    marks.append(attribute)
                 else:
                     break
             if not first and own is None and not marks:
@@ -184,7 +178,7 @@ class Reader:
             voices: list[tuple[Item, ...]] = []
             marks: list[TimedMark] = []
             while True:
-                reader = _VoiceReader(self.s, length, unit, keys)
+                reader = VoiceReader(self.s, length, unit, keys)
                 voices.append(reader.voice())
                 marks += reader.marks
                 if not self.s.take("&"):
@@ -199,7 +193,7 @@ class Reader:
             keys = wanted
 
 
-class _VoiceReader:
+class VoiceReader:
     """Reads one voice."""
 
     def __init__(self, scanner: Scanner, length: Fraction, unit: Value, keys: list[tuple[Fraction, Alters]]) -> None:
@@ -225,32 +219,36 @@ class _VoiceReader:
         return items
 
     def _items(self, ratio: Fraction, depth: int) -> tuple[Item, ...]:
-        s = self.s
-        tokens = s.tokens
         out: list[Item] = []
-        while True:
-            token = tokens[s.i]
-            while self.keys and self.keys[0][0] <= self.clock:
-                self.alters = self.keys.pop(0)[1]
-            scope = SCOPE_OF.get(token)
-            if scope == "time" or token == "$" or token.startswith("!clef"):
-                self._timed(token)
-            elif (
-                token in VALUES
-                or token in PITCH_OF
-                or token in ACCIDENTALS
-                or scope == "event"
-                or token in RESTS
-                or token == "y"
-                or token == "n"
-            ):
-                out.append(self._event(ratio))
-            elif token == "{":
-                out.extend(self._graces())
-            elif token in SIMPLE_TUPLETS or token == "[:":
-                out.append(self._tuplet(ratio, depth + 1))
-            else:
-                return tuple(out)
+        while self._item(out, ratio, depth):
+            pass
+        return tuple(out)
+
+    def _item(self, out: list[Item], ratio: Fraction, depth: int) -> bool:
+        """Read what stands here into ``out``; False where nothing of a voice does."""
+        token = self.s.tokens[self.s.i]
+        while self.keys and self.keys[0][0] <= self.clock:
+            self.alters = self.keys.pop(0)[1]
+        scope = SCOPE_OF.get(token)
+        if scope == "time" or token == "$" or token.startswith("!clef"):
+            self._timed(token)
+        elif (
+            token in VALUES
+            or token in PITCH_OF
+            or token in ACCIDENTALS
+            or scope == "event"
+            or token in RESTS
+            or token == "y"
+            or token == "n"
+        ):
+            out.append(self._event(ratio))
+        elif token == "{":
+            out.extend(self._graces())
+        elif token in SIMPLE_TUPLETS or token == "[:":
+            out.append(self._tuplet(ratio, depth + 1))
+        else:
+            return False
+        return True
 
     def _zero(self) -> None:
         self.zero_time += 1
@@ -260,35 +258,24 @@ class _VoiceReader:
     def _timed(self, token: str) -> None:
         s = self.s
         self._zero()
+        mark: Attribute
         if token == "$":
             s.i += 1
-            attribute = s.attribute()
-            if not isinstance(attribute, (Key, Time)):
+            found = s.key_or_time()
+            if found is None:
                 raise s.error("a key or a time after '$'")
-            if isinstance(attribute, Key):
-                self.alters = key_alters(attribute)
-        elif token.startswith("!clef"):
-            attribute = s.clef()
+            if isinstance(found, Key):
+                self.alters = key_alters(found)
+            mark = found
         else:
-            attribute = s.mark()
-        self.marks.append(TimedMark(self.clock, attribute))
+            mark = s.clef() if token.startswith("!clef") else s.mark()
+        self.marks.append(TimedMark(self.clock, mark))
 
     def _tuplet(self, ratio: Fraction, depth: int) -> Tuplet:
         s = self.s
-        start = s.i
         if depth > MAX_TUPLET_DEPTH:
             raise s.error(f"tuplets at most {MAX_TUPLET_DEPTH} deep")
-        simple = SIMPLE_TUPLETS.get(s.tokens[s.i])
-        s.i += 1
-        if simple is not None:
-            actual, normal = simple
-        else:
-            actual = s.digits()
-            if not s.take(":"):
-                raise s.error("':' and the tuplet's normal notes")
-            normal = s.digits()
-            if not (0 < actual < 1000 and 0 < normal < 1000) or (actual, normal) in SIMPLE_TUPLETS.values():
-                raise s.fault("no such tuplet, or one with a lexeme of its own", start)
+        actual, normal = self._ratio()
         from_previous = s.take("+:")
         marks = []
         while s.tokens[s.i].startswith("!tuplet-"):
@@ -300,6 +287,22 @@ class _VoiceReader:
         if not into_next and not s.take("]"):
             raise s.error("']', the tuplet's end")
         return Tuplet(actual, normal, items, from_previous, into_next, tuple(marks))
+
+    def _ratio(self) -> tuple[int, int]:
+        """A tuplet's opening: actual and normal notes."""
+        s = self.s
+        start = s.i
+        simple = SIMPLE_TUPLETS.get(s.tokens[s.i])
+        s.i += 1
+        if simple is not None:
+            return simple
+        actual = s.digits()
+        if not s.take(":"):
+            raise s.error("':' and the tuplet's normal notes")
+        normal = s.digits()
+        if not (0 < actual < 1000 and 0 < normal < 1000) or (actual, normal) in SIMPLE_TUPLETS.values():
+            raise s.fault("no such tuplet, or one with a lexeme of its own", start)
+        return actual, normal
 
     def _graces(self) -> list[Chord]:
         s = self.s

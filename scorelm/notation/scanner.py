@@ -12,7 +12,7 @@ from functools import cache
 from scorelm.errors import FormatError
 from scorelm.notation.lexemes import SCANNER
 from scorelm.notation.marks import CLEF_OF, SCOPES, mark_lexeme, read_string
-from scorelm.notation.model import Argument, Attribute, Clef, Key, Mark, Time
+from scorelm.notation.model import Argument, Clef, Key, Mark, Time
 from scorelm.notation.pitches import ALTER_OF, MAX_ALTER, PITCH_OF
 
 MAX_DIGITS = 9
@@ -95,7 +95,7 @@ class Scanner:
             raise self.error(what)
         value = read_string(token)
         if value is None:
-            raise self.error("a closed quote with the escapes \\\\ \\q \\p \\n")
+            raise self.error("a closed quote of text with the escapes \\\\ \\q \\p \\n")
         self.i += 1
         return value
 
@@ -124,16 +124,12 @@ class Scanner:
             return Mark(name, self.arguments())
         return _plain_mark(name)
 
-    def attribute(self) -> Attribute | None:
-        """A key, time or clef if one stands here."""
+    def key_or_time(self) -> Key | Time | None:
+        """A key or a time if one stands here."""
         token = self.tokens[self.i]
-        if token[:1] == "K" and len(token) > 1:
-            return self.key()
         if token == "T":
             return self.time()
-        if token in CLEF_OF:
-            return self.clef()
-        return None
+        return self.key() if token[:1] == "K" and len(token) > 1 else None
 
     def key(self) -> Key:
         token = self.tokens[self.i]

@@ -211,7 +211,7 @@ class Sound:
             return HEAD[stage] if stage <= 3 else HEAD[stage] & union(HEAD[stage], only("T"))
         return union(HEAD[stage], PART_HEADS if not self.parts else self._voice_openers(0, 0, 0, length))
 
-    def _measure(self, lexeme: str) -> Walk:
+    def _measure(self, lexeme: str) -> Generator[Lexemes, str, None]:
         state = self.state
         number = str(state.number)
         length: Fraction | None = None
@@ -368,7 +368,10 @@ class Sound:
             state.staves.append(1)
         state.part_times.append(state.time)
         state.alters.append([key_alters(key)] * staves)
-        begin = lambda: self._voice_openers(index, 0, 0, length)  # noqa: E731
+
+        def begin() -> Lexemes:
+            return self._voice_openers(index, 0, 0, length)
+
         if lexeme in COMMON_PARTS:
             lexeme = yield union(PART_MARKS[0], begin())
         else:
@@ -586,8 +589,10 @@ class Sound:
 
     def _chord(self, voice: _Voice, lexeme: str, may_tie: bool, follow: Lexemes) -> Walk:
         """One note or several, low to high; those that a tie leads to are among them, first."""
-        awaited, tied = voice.pending, []
+        awaited = voice.pending
+        tied: list[Pitch] = []
         voice.pending = []
+        low = -1
         alters = _frozen(voice.alters)
         for number in range(MAX_CHORD):
             if number < len(awaited):
@@ -600,15 +605,13 @@ class Sound:
                 alter = None
                 if lexeme in SIGNS:
                     alter = ALTER_OF[lexeme]
-                    lexeme = yield _letters(low, lexeme, alters) if number else _letters(-1, lexeme, alters)
+                    lexeme = yield _letters(low, lexeme, alters)
                 step, octave = PITCH_OF[lexeme]
                 pitch = step, octave, voice.alters.get(step, 0) if alter is None else alter
             low = POSITION[lexeme]
-            grow = only()
-            if number + 1 < MAX_CHORD:
-                if number + 1 < len(awaited) or (number + 1 >= len(awaited) and _letters_and_signs(low, alters)):
-                    grow = only("+")
             must_grow = number + 1 < len(awaited)
+            may_grow = number + 1 < MAX_CHORD and (must_grow or bool(_letters_and_signs(low, alters)))
+            grow = only("+") if may_grow else only()
             # whether this note ties decides what may follow, so both ways are kept open
             voice.pending = tied
             behind = only() if must_grow else self._behind(voice, follow)

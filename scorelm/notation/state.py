@@ -29,6 +29,13 @@ class State:
         self.part_times = [None] * len(self.staves)
         self.alters = [[{} for _ in range(n)] for n in self.staves]
 
+    def add_part(self, staves: int, marks: Iterable[Attribute]) -> None:
+        """A part opens in a first measure whose keys and times, ``marks``, are in force."""
+        self.staves.append(staves)
+        self.part_times.append(self.time)
+        keys = [mark for mark in marks if isinstance(mark, Key)]
+        self.alters.append([key_alters(keys[-1]) if keys else {}] * staves)
+
     def enter_score(self, marks: Iterable[Attribute]) -> None:
         """Keys and times of the whole score from here on."""
         for mark in marks:
@@ -61,7 +68,7 @@ class State:
 
     def unit(self, part: int) -> Value:
         """The value in force where a voice begins: the metre's beat unit."""
-        time = self.part_times[part]
+        time = self.part_times[part] if self.part_times else self.time
         if time is None or not time.terms:
             return QUARTER
         return Value(_UNIT_KINDS.get(time.terms[-1][1], 5))

@@ -30,6 +30,7 @@ from scorelm.notation.model import (
     Key,
     Measure,
     Note,
+    Part,
     PartMeasure,
     Rest,
     Score,
@@ -67,16 +68,17 @@ def write(score: Score) -> str:
     out = ["|\n"]
     for index, measure in enumerate(score.measures):
         try:
-            out.append(_measure(measure, score, state, index == 0))
+            out.append(measure_text(measure, score.parts, state, index == 0))
         except ScoreError as error:
             raise ScoreError(f"measure {measure.number} ({index + 1} from the start): {error}") from None
         out.append("|\n")
     return "".join(out)
 
 
-def _measure(measure: Measure, score: Score, state: State, first: bool) -> str:
-    if len(measure.parts) != len(score.parts):
-        raise ScoreError(f"the score has {len(score.parts)} parts, this measure {len(measure.parts)}")
+def measure_text(measure: Measure, parts: Sequence[Part], state: State, first: bool) -> str:
+    """One measure without its delimiters; ``state`` moves on. ``first``: the parts are declared in it."""
+    if len(measure.parts) != len(parts):
+        raise ScoreError(f"the score has {len(parts)} parts, this measure {len(measure.parts)}")
     state.enter_score(measure.marks)
     out: list[str] = []
     if measure.number != str(state.number):
@@ -90,8 +92,8 @@ def _measure(measure: Measure, score: Score, state: State, first: bool) -> str:
     for index, part in enumerate(measure.parts):
         if index:
             out.append(";")
-        name = score.parts[index].name if first else None
-        staves = score.parts[index].staves
+        name = parts[index].name if first else None
+        staves = parts[index].staves
         if not 1 <= staves <= MAX_STAVES:
             raise ScoreError(f"a part has 1 to {MAX_STAVES} staves, not {staves}")
         if part is None:
