@@ -83,7 +83,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
             if config.max_minutes is not None:
                 share = max(share, (time.monotonic() - started - spent_evaluating) / (60 * config.max_minutes))
             for group in optimizer.param_groups:
-                group["lr"] = config.lr * _schedule(step, min(1.0, share), config)
+                group["lr"] = config.lr * learning_rate_factor(step, min(1.0, share), config)
             model.train()
             ids, labels = ids.to(accelerator.device), labels.to(accelerator.device)
             with accelerator.autocast():
@@ -345,7 +345,7 @@ def _decay_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str,
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
-def _schedule(step: int, share: float, config: TrainConfig) -> float:
+def learning_rate_factor(step: int, share: float, config: TrainConfig) -> float:
     """The factor of lr: linear warm-up, then a cosine down to min_lr_ratio."""
     warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
     return warm * (config.min_lr_ratio + (1 - config.min_lr_ratio) * 0.5 * (1 + math.cos(math.pi * share)))
@@ -371,6 +371,8 @@ def save(model: Any, tokenizer: Any, config: TrainConfig, metrics: dict[str, Any
     (new / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     (new / "train_cfg.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
     (new / "README.md").write_text(model_card(config, metrics), encoding="utf-8")
+    for file in new.iterdir():  # safetensors makes files that the owner alone can read
+        file.chmod(0o644)
     old = target.with_name(f".{target.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():

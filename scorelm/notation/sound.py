@@ -18,7 +18,7 @@ from fractions import Fraction
 from functools import cache, lru_cache
 
 from scorelm.errors import FormatError
-from scorelm.notation.lexemes import COMMON_PARTS, END_OF_TEXT, SIMPLE_TUPLETS, cut
+from scorelm.notation.lexemes import COMMON_PARTS, END_OF_TEXT, IDS, SIMPLE_TUPLETS, cut
 from scorelm.notation.marks import CLEF_OF
 from scorelm.notation.model import Attribute, Chord, Key, Measure, Time, key_alters, timeline
 from scorelm.notation.pitches import ALTER_OF, LEXEME_OF, PITCH_OF, accidental
@@ -160,7 +160,10 @@ class Sound:
                 place = (
                     whole + next(i for i in range(len(rest) + 1) if len(cut(rest[:i])) > number or i == len(rest)) - 1
                 )
-                raise FormatError(f"{lexeme!r} cannot be continued soundly", prompt, max(place, 0))
+                shown = " ".join(sorted(self.allowed, key=lambda x: IDS[x])[:6])
+                raise FormatError(
+                    f"{lexeme!r} may not stand here in sound text, but {shown} ... may", prompt, max(place, 0)
+                )
             self.push(lexeme)
 
     def _start(self, prompt: str) -> None:
