@@ -112,11 +112,11 @@ def spell_mark(mark: Mark) -> str:
 
 
 def spell_key(key: Key) -> str:
-    """``K2``, ``K-3!minor!``, ``K!9`` beyond seven, ``K!_B^F`` for a non-traditional key."""
+    """``K2``, ``K-3!minor!``, ``K!9`` beyond seven, ``K!_B^F:`` for a non-traditional key."""
     if key.alters:
         from scorelm.notation.pitches import accidental
 
-        spelled = "K!" + "".join(accidental(alter) + step for step, alter in key.alters)
+        spelled = "K!" + "".join(accidental(alter) + step for step, alter in key.alters) + ":"
     elif -7 <= key.fifths <= 7:
         spelled = f"K{key.fifths}"
     else:

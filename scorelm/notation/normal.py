@@ -15,6 +15,7 @@ from scorelm.notation.model import (
     Attribute,
     Item,
     Key,
+    Mark,
     Measure,
     Note,
     PartMeasure,
@@ -23,6 +24,7 @@ from scorelm.notation.model import (
     Spacer,
     Staff,
     Time,
+    TimedMark,
     Tuplet,
     Voice,
 )
@@ -38,48 +40,47 @@ def normalise(score: Score) -> Score:
 
 def normal_measure(measure: Measure) -> Measure:
     parts = tuple(p and _normal_part(p, measure.length) for p in measure.parts)
-    marks = list(measure.marks)
+    marks = measure.marks
     for kind in (Key, Time):
-        parts = _lift_to_parts(parts, kind)
-        shared, parts = _lift_to_measure(parts, kind)
-        if shared is not None and not any(isinstance(m, kind) for m in marks):
-            marks.append(shared)
-    return replace(measure, parts=parts, marks=_ordered(marks, key_last=True), end=_ordered(measure.end))
+        parts = tuple(p and _lift_to_part(p, kind) for p in parts)
+        shared = _shared([p.marks for p in parts if p is not None], kind)
+        if shared is not None:
+            parts = tuple(p and replace(p, marks=tuple(m for m in p.marks if m != shared)) for p in parts)
+            marks = (*marks, shared)
+    return replace(measure, parts=parts, marks=_head(marks), end=_ordered(measure.end))
 
 
-def _ordered(marks: Sequence[Attribute], key_last: bool = False) -> tuple:  # type: ignore[type-arg]
-    """Marks in the published order; keys and times after the marks of a measure or part."""
+def _ordered(marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
+    """Marks in the published order."""
+    return tuple(sorted(marks, key=rank)) if len(marks) > 1 else marks
+
+
+def _head(marks: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
+    """Marks of a measure's or a part's head: a key and a time behind the others, of several the last."""
     if len(marks) < 2:
-        return tuple(marks)
-    return tuple(sorted(marks, key=lambda m: rank(m) + (10**6 if key_last and rank(m) < 0 else 0)))
+        return marks
+    last = {type(mark): mark for mark in marks if isinstance(mark, (Key, Time))}
+    others = sorted((mark for mark in marks if not isinstance(mark, (Key, Time))), key=rank)
+    return (*others, *(last[kind] for kind in (Key, Time) if kind in last))
 
 
-def _lift_to_parts(parts: tuple[PartMeasure | None, ...], kind: type) -> tuple[PartMeasure | None, ...]:
-    """What all staves of a part have at their start becomes the part's."""
-    out = []
-    for part in parts:
-        if part is not None and part.staves:
-            starts = [[t for t in s.marks if t.offset == 0 and isinstance(t.mark, kind)] for s in part.staves]
-            if all(len(s) == 1 and s[0] == starts[0][0] for s in starts) and not any(
-                isinstance(m, kind) for m in part.marks
-            ):
-                mark = starts[0][0]
-                staves = tuple(replace(s, marks=tuple(t for t in s.marks if t != mark)) for s in part.staves)
-                part = replace(part, staves=staves, marks=_ordered((*part.marks, mark.mark), key_last=True))
-        out.append(part)
-    return tuple(out)
+def _lift_to_part(part: PartMeasure, kind: type) -> PartMeasure:
+    """A key or time that all staves have at their start becomes the part's, instead of one it has."""
+    starts = [tuple(t.mark for t in staff.marks if t.offset == 0) for staff in part.staves]
+    shared = _shared(starts, kind)
+    if shared is None:
+        return part
+    lifted = TimedMark(Fraction(0), shared)
+    staves = tuple(replace(staff, marks=tuple(t for t in staff.marks if t != lifted)) for staff in part.staves)
+    return replace(part, staves=staves, marks=_head((*part.marks, shared)))
 
 
-def _lift_to_measure(
-    parts: tuple[PartMeasure | None, ...], kind: type
-) -> tuple[Attribute | None, tuple[PartMeasure | None, ...]]:
-    """What all parts have becomes the measure's."""
-    present = [p for p in parts if p is not None]
-    found = [[m for m in p.marks if isinstance(m, kind)] for p in present]
-    if not found or any(len(f) != 1 or f[0] != found[0][0] for f in found):
-        return None, parts
-    shared = found[0][0]
-    return shared, tuple(p and replace(p, marks=tuple(m for m in p.marks if m != shared)) for p in parts)
+def _shared(groups: list[tuple[Attribute, ...]], kind: type) -> Attribute | None:
+    """The one mark of a kind that every group has, each group once."""
+    found = [[mark for mark in marks if isinstance(mark, kind)] for marks in groups]
+    if not found or any(len(marks) != 1 or marks != found[0] for marks in found):
+        return None
+    return found[0][0]
 
 
 def _normal_part(part: PartMeasure, length: Fraction) -> PartMeasure:
@@ -87,7 +88,7 @@ def _normal_part(part: PartMeasure, length: Fraction) -> PartMeasure:
         part,
         staves=tuple(_normal_staff(staff) for staff in part.staves),
         length=None if part.length == length else part.length,
-        marks=_ordered(part.marks, key_last=True),
+        marks=_head(part.marks),
     )
 
 

@@ -48,10 +48,8 @@ class Problem:
 
 def repair(text: str) -> tuple[str, tuple[Problem, ...]]:
     """Canonical text, and a Problem for each thing mended, in the order of the text. What parses has none."""
-    try:
+    if _reads(text):
         return write(parse(text)), ()
-    except (FormatError, ScoreError):
-        pass
     mender = _Mender(text)
     measures = mender.measures()
     mended = write(Score(tuple(mender.parts), tuple(measures)) if measures else Score())
@@ -69,6 +67,13 @@ class _Segment:
     @property
     def blank(self) -> bool:
         return not self.text.strip()
+
+
+def _reads(text: str) -> bool:
+    try:
+        return bool(write(parse(text)))
+    except (FormatError, ScoreError):
+        return False
 
 
 def _segments(text: str) -> list[_Segment]:
@@ -89,7 +94,7 @@ class _Mender:
         self.state = State()
         self.parts: list[Part] = []
         self.segments = _segments(text)
-        self.shape = _shape(self.segments)
+        self.shape = [] if _reads(text[: text.rfind("|") + 1]) else _shape(self.segments)
 
     def report(self, message: str, position: int) -> None:
         place = FormatError(message, self.text, position)
@@ -250,7 +255,7 @@ class _Mender:
 
 def _shape(segments: Sequence[_Segment]) -> list[int]:
     """The staves of each part, where most measures agree about it; else nothing."""
-    cut = [re.sub(STRING_PATTERN, "", s.text).replace("{/", "{").split(";") for s in segments]
+    cut = [re.sub(STRING_PATTERN, "", s.text).replace("{/", "{").split(";") for s in segments if s.closed]
     sizes = Counter(len(sections) for sections in cut)
     if not sizes:
         return []
@@ -258,5 +263,9 @@ def _shape(segments: Sequence[_Segment]) -> list[int]:
     if count < 2 or 2 * count <= len(cut) or size > MAX_PARTS:
         return []
     agreeing = [sections for sections in cut if len(sections) == size]
-    staves = (Counter(sections[i].count("/") + 1 for sections in agreeing) for i in range(size))
-    return [min(MAX_STAVES, counter.most_common(1)[0][0]) for counter in staves]
+    staves = []
+    for part in range(size):
+        present = [sections[part] for sections in agreeing if "!absent!" not in sections[part]]
+        slashes = Counter(section.count("/") for section in present or agreeing[0][:1])
+        staves.append(min(MAX_STAVES, slashes.most_common(1)[0][0] + 1))
+    return staves

@@ -152,6 +152,8 @@ class Scanner:
                 self.i += 1
             if not alters:
                 raise self.error("an accidental or a number of fifths")
+            if not self.take(":"):
+                raise self.error("':' behind the steps of the key")
         mode = None
         if self.tokens[self.i] in MODES:
             mode = self.tokens[self.i][1:-1].removeprefix("mode-")

@@ -98,7 +98,8 @@ def extract(score: Score, measures: tuple[int, int] | None = None, parts: Sequen
     if first > len(score.measures):
         raise ScoreError(f"measure {first} was asked for, the score has {len(score.measures)}")
     window = [replace(m, parts=tuple(m.parts[i] for i in chosen)) for m in score.measures[first - 1 : last]]
-    window[0] = _restate(score, first - 1, chosen, window[0])
+    if first > 1:
+        window[0] = _restate(score, first - 1, chosen, window[0])
     return normalise(Score(tuple(score.parts[i] for i in chosen), tuple(window)))
 
 
