@@ -54,7 +54,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
         torch.set_num_threads(config.threads)
     accelerator = Accelerator(mixed_precision=_precision(config.mixed_precision))
     set_seed(config.seed)
-    model, tokenizer = _new_model(config) if config.model_name is None else _loaded_model(config.model_name)
+    model, tokenizer = new_model(config) if config.model_name is None else _loaded_model(config.model_name)
     encode = _encoder(tokenizer)
     pieces = [Piece([encode(v) for v in in_all_keys(t, config.transpose)], q) for t, q in texts["train"]]
     validation = [Piece([encode(t)], q) for t, q in texts["validation"]]
@@ -280,7 +280,7 @@ class Averaged:
         return swapped()
 
 
-def _new_model(config: TrainConfig) -> tuple[Any, Any]:
+def new_model(config: TrainConfig) -> tuple[Any, Any]:
     from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
     from scorelm.tokenizer import build_tokenizer

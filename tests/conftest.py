@@ -16,7 +16,15 @@ for name, value in {
 }.items():
     os.environ.setdefault(name, value)
 
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+UNTRAINED = {
+    "step": 0, "tokens": 0, "loss": 0.0, "bits_per_quarter": 0.0, "parameters": 0, "minutes": 0.0,
+    "training_texts": 0, "validation_texts": 0,
+}  # fmt: skip
 
 # No deadline: one slow moment of a busy machine is not a failure.
 settings.register_profile(
@@ -29,3 +37,26 @@ settings.register_profile(
 )
 settings.register_profile("dev", deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.fixture(scope="session")
+def chorales() -> list[str]:
+    """Score text of some of Bach's chorales."""
+    from scorelm import encode
+
+    return [encode(f"bach/bwv{number}") for number in ("66.6", "253", "269", "277", "1.6", "4.8", "10.7", "377")]
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model that has learnt nothing, as train.py writes one."""
+    from scorelm.config import TrainConfig
+    from scorelm.training import new_model, save
+
+    config = TrainConfig(
+        output_dir=str(tmp_path_factory.mktemp("tiny") / "model"),
+        hidden_size=16, num_layers=1, num_heads=2, intermediate_size=32,
+    )  # fmt: skip
+    model, tokenizer = new_model(config)
+    save(model, tokenizer, config, UNTRAINED)
+    return Path(config.output_dir)

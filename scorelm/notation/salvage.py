@@ -6,13 +6,14 @@ is left out and reported, and the voice is filled or trimmed to the measure's le
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from scorelm.errors import FormatError
-from scorelm.notation.lexemes import COMMON_PARTS, SIMPLE_TUPLETS
+from scorelm.notation.lexemes import COMMON_PARTS, IDS, SIMPLE_TUPLETS
 from scorelm.notation.model import (
     Attribute,
     Chord,
@@ -41,6 +42,7 @@ ENDLESS = Fraction(10**6)  # quarters that no voice lasts
 LONGEST = 16  # units of a tuplet that is filled up, in quarters
 MEASURE_REST = Rest(None, measure=True)
 SHOWN = 16  # characters of what was left out
+OPEN_NAME = re.compile(r'P[2-8]?"[^"!;]*(?=[!;])')  # a part's name that runs into what follows it
 PART_OPENINGS = frozenset(("P", *COMMON_PARTS))
 MUSIC = frozenset((*VALUES, *PITCH_OF, *ACCIDENTALS, *RESTS, *SIMPLE_TUPLETS, *"yn${&/;", "[:", "!absent!", END))
 
@@ -75,7 +77,7 @@ class Salvage:
     """One broken measure. Read ``head``, then ``align`` it to the parts, then ask for the ``measure``."""
 
     def __init__(self, text: str, report: Report) -> None:
-        self.s = _without_open_strings(Scanner(text))
+        self.s = _scanned(text, report)
         self.report = report
         self.number: str | None = None
         self.implicit = False
@@ -443,8 +445,16 @@ def _split(s: Scanner, separator: str) -> list[Scanner]:
     return [_slice(s, a, b) for a, b in zip([s.i, *(i + 1 for i in at)], [*at, stop])]
 
 
-def _without_open_strings(s: Scanner) -> Scanner:
-    """A quote that stands where none is awaited, or that nothing closes, does not swallow what follows it."""
+def _scanned(text: str, report: Report) -> Scanner:
+    """The lexemes of a measure, without characters that are none, and without strings that swallow music."""
+    open_name = OPEN_NAME.search(text) if text.count('"') % 2 else None
+    if open_name is not None:
+        at = open_name.end()
+        report("a name's closing quote is missing", at)
+        s = Scanner(text[:at] + '"' + text[at:])
+        s.places = [place - (place > at) for place in s.places]
+    else:
+        s = Scanner(text)
     i = 0
     while i < len(s.tokens) - 1:
         token, before = s.tokens[i], s.tokens[i - 1] if i else ""
@@ -454,6 +464,11 @@ def _without_open_strings(s: Scanner) -> Scanner:
             places = [s.places[i] + 1 + place for place in inner.places]
             s.tokens[i : i + 1], s.places[i : i + 1] = ['"', *inner.tokens[:-1]], [s.places[i], *places[:-1]]
         i += 1
+    unknown = [i for i, token in enumerate(s.tokens[:-1]) if len(token) == 1 and token not in IDS]
+    for i in unknown:
+        report(f"left out {_shown(s.tokens[i])}: it is no lexeme", s.places[i])
+    for i in reversed(unknown):
+        del s.tokens[i], s.places[i]
     return s
 
 

@@ -544,7 +544,7 @@ class Sound:
                 sets.append(only("Z"))
         if len(voice.levels) <= MAX_DEPTH:
             sets.append(frozenset(x for x, (_, normal) in SIMPLE_TUPLETS.items() if _tuplet_unit(level.left, normal)))
-        if clef and not deep:
+        if clef and not deep and voice.first:  # at one moment the first voice bears them
             sets.append(CLEFS)
         return union(*sets)
 

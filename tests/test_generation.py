@@ -1,0 +1,161 @@
+"""A student writes: every text parses, is sound, and the same seed writes the same."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+import scorelm.generation as generation
+from scorelm.errors import ConfigError, FormatError
+from scorelm.generation import SHIPPED, Sampling, Student, continuable, find_model
+from scorelm.notation.model import chords
+from scorelm.notation.reader import parse
+from scorelm.notation.sound import sound_problems
+from scorelm.notation.writer import write
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Student:
+    return Student(SHIPPED)
+
+
+@pytest.fixture(scope="module")
+def untrained(tiny_model: Path) -> Student:
+    return Student(tiny_model)
+
+
+def written(student: Student, prompt: str = "|", seed: int = 0, **options) -> str:  # type: ignore[no-untyped-def]
+    return "".join(student.measures(prompt, seed=seed, **options))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_new_chorale_is_sound_canonical_and_long_enough(shipped: Student, seed: int) -> None:
+    text = written(shipped, seed=seed)
+    assert sound_problems(text) == []
+    assert write(parse(text)) == text
+    assert len(parse(text).measures) >= 8
+
+
+def test_the_shipped_student_writes_chorales(shipped: Student) -> None:
+    score = parse(written(shipped, seed=5))
+    notes = sum(len(chord.notes) for chord in chords(score))
+    assert len(score.parts) >= 4
+    assert 3 < notes / score.quarters < 6.5
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_even_a_student_that_learnt_nothing_writes_sound_text(untrained: Student, seed: int) -> None:
+    text = written(untrained, seed=seed, measures=3)
+    assert sound_problems(text) == []
+    assert write(parse(text)) == text
+    assert len(parse(text).measures) == 3
+
+
+def test_a_seed_writes_the_same_text_again_and_another_one_another(untrained: Student) -> None:
+    assert written(untrained, seed=3, measures=2) == written(untrained, seed=3, measures=2)
+    assert written(untrained, seed=3, measures=2) != written(untrained, seed=4, measures=2)
+
+
+def test_the_prompt_stays_and_is_continued(shipped: Student) -> None:
+    prompt = '|\n#0?@1K1!major!T4:4P"Soprano"!clef-G2!G;P"Bass"!clef-F4!G,|\nhB'
+    text = written(shipped, prompt, measures=4)
+    assert text.startswith(prompt)
+    assert len(parse(text).measures) == 4
+
+
+def test_measures_come_one_by_one(shipped: Student) -> None:
+    pieces = list(shipped.measures("|", seed=1, measures=9))
+    assert len(pieces) == 10
+    assert all(piece.endswith("|\n") and piece.count("|") == 1 for piece in pieces)
+
+
+def test_a_score_is_continued_behind_its_final_barline() -> None:
+    assert continuable(parse('|\nT4:4P"A"CDEF!end!|')) == '|\nT4:4P"A"CDEF|\n'
+    assert continuable(parse("|")) == "|\n"
+
+
+def test_a_long_text_goes_on_from_its_last_measures(
+    untrained: Student, chorales: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generation, "CONTEXT", 60)
+    seen = []
+    restart = generation._Context._restart
+    monkeypatch.setattr(generation._Context, "_restart", lambda self, text: (seen.append(text), restart(self, text)))
+    text = written(untrained, '|\nT2:4P"A"CD|\n', measures=40)
+    assert len(parse(text).measures) == 40
+    assert len(seen) > 1
+    assert all(parse(context) and len(context) < len(text) for context in seen[1:])
+
+
+@pytest.mark.parametrize("prompt", ["CDEF", "", "|CDEF|", '|T4:4P"A"CDE|'])
+def test_a_broken_prompt_is_refused(untrained: Student, prompt: str) -> None:
+    with pytest.raises(FormatError):
+        written(untrained, prompt)
+
+
+def test_fewer_measures_than_the_prompt_has_are_refused(untrained: Student) -> None:
+    with pytest.raises(ConfigError, match="has 1 measures already"):
+        written(untrained, '|T4:4P"A"CDEF|', measures=1)
+
+
+@pytest.mark.parametrize("wrong", [{"temperature": -1}, {"top_k": -1}, {"top_p": 0}, {"top_p": 1.5}])
+def test_a_sampling_out_of_range_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        Sampling(**wrong)  # type: ignore[arg-type]
+
+
+def test_sampling_keeps_to_what_it_is_told() -> None:
+    logits = torch.tensor([0.0, 3.0, 1.0, 2.9])
+    generator = torch.Generator().manual_seed(0)
+
+    def chosen(sampling: Sampling) -> set[int]:
+        return {sampling.choose(logits.clone(), generator) for _ in range(300)}
+
+    assert chosen(Sampling(0)) == {1}
+    assert chosen(Sampling(1, top_k=2)) == {1, 3}
+    assert chosen(Sampling(1, top_p=0.5)) == {1, 3}
+    assert chosen(Sampling(5)) == {0, 1, 2, 3}
+
+
+def test_a_model_with_other_lexemes_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tiny_model, other)
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "scorelm_vocabulary": "0"}))
+    with pytest.raises(ConfigError, match="not the lexemes of this version"):
+        Student(other)
+
+
+def test_a_model_whose_weights_are_missing_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tiny_model, other)
+    (other / "model.safetensors").unlink()
+    with pytest.raises(ConfigError, match="cannot be loaded"):
+        Student(other)
+
+
+def test_the_model_is_the_named_one_else_the_trained_one_else_the_shipped_one(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_model(None) == SHIPPED
+    assert find_model(str(tiny_model)) == tiny_model
+    shutil.copytree(tiny_model, "score-lm")
+    assert find_model(None) == Path("score-lm")
+    with pytest.raises(ConfigError, match="nowhere"):
+        find_model("nowhere")
+
+
+def test_the_cache_says_what_a_whole_pass_says(shipped: Student) -> None:
+    text = '|K1T4:4P"Soprano"GABc;P"Bass"G,B,DC'
+    context = generation._Context(shipped.model, shipped.device, text[:-4])
+    context.logits()
+    for lexeme in ("B,", "D", "C"):
+        context.add(lexeme)
+        stepped = context.logits()
+    whole = generation._Context(shipped.model, shipped.device, text).logits()
+    torch.testing.assert_close(stepped, whole, rtol=1e-4, atol=1e-4)

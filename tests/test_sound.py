@@ -1,0 +1,99 @@
+"""The sound level: what may come next, and what it promises."""
+
+from __future__ import annotations
+
+import pytest
+
+from scorelm.errors import FormatError
+from scorelm.notation.lexemes import END_OF_TEXT, cut
+from scorelm.notation.sound import Sound, sound_problems
+
+HEAD = '|T4:4P"A"'
+
+
+def after(text: str, **options: int) -> frozenset[str]:
+    return Sound(text, **options).allowed
+
+
+def test_a_measure_cannot_end_before_its_voices_are_full() -> None:
+    assert "|" not in after(HEAD + "CDE")
+    assert "|" in after(HEAD + "CDEF")
+
+
+def test_a_value_that_does_not_fit_cannot_be_chosen() -> None:
+    allowed = after(HEAD + "CDE")
+    assert {"i", "s", "C", "z"} <= allowed
+    assert not {"w", "h", "q."} & allowed
+
+
+def test_a_tuplet_closes_complete() -> None:
+    assert "]" not in after(HEAD + "[3iCD")
+    assert "]" in after(HEAD + "[3iCDE")
+
+
+def test_a_tie_leads_to_its_note() -> None:
+    assert after(HEAD + "^C-") >= {"^"}
+    assert "^" in after(HEAD + "^C-") and "D" not in after(HEAD + "^C-")
+    assert after(HEAD + "CDE^F-|") >= {"q"} or "^" in after(HEAD + "CDE^F-|")
+    assert "D" not in after(HEAD + "CDE^F-|")
+
+
+def test_the_last_measure_ties_nothing_over() -> None:
+    assert "-" not in after(HEAD + "CDEF", measures=1)
+    assert "-" in after(HEAD + "CDEF", measures=2)
+
+
+def test_the_text_ends_where_it_must() -> None:
+    assert END_OF_TEXT not in after(HEAD + "CDEF|", measures=2)
+    assert after(HEAD + "CDEF|CDEF|", measures=2) == {END_OF_TEXT}
+    assert after(HEAD + "CDEF!end!|") == {END_OF_TEXT}
+
+
+def test_every_part_comes_in_every_measure() -> None:
+    two = '|T1:4P"A"C;P"B"C|'
+    assert ";" in after(two + "D") and "|" not in after(two + "D")
+    assert "|" in after(two + "D;D") and ";" not in after(two + "D;D")
+
+
+def test_an_accidental_of_the_key_is_not_repeated() -> None:
+    sharp = Sound('|K1T4:4P"A"')
+    sharp.push("^")
+    assert "F" not in sharp.allowed and "C" in sharp.allowed
+
+
+def test_chord_notes_rise() -> None:
+    assert {"F", "c"} <= after(HEAD + "E+") and not {"E", "C"} & after(HEAD + "E+")
+
+
+def test_what_is_not_allowed_cannot_be_pushed() -> None:
+    with pytest.raises(ValueError, match="may not stand here"):
+        Sound(HEAD).push("|")
+
+
+def test_a_prompt_that_is_not_sound_is_refused_with_its_place() -> None:
+    with pytest.raises(FormatError) as caught:
+        Sound(HEAD + "CDEF|\nGABcd|\nq")
+    assert (caught.value.measure, caught.value.line) == (2, 2)
+    with pytest.raises(FormatError, match="may not stand here") as caught:
+        Sound(HEAD + "CDEF|\nGh.AB")
+    assert (caught.value.measure, caught.value.line, caught.value.column) == (2, 2, 5)
+
+
+def test_nearly_every_chorale_is_sound(chorales: list[str]) -> None:
+    assert [sound_problems(text) for text in chorales] == [[]] * len(chorales)
+
+
+def test_the_number_of_choices_does_not_grow_with_the_text(chorales: list[str]) -> None:
+    text = chorales[0]
+    walk = Sound()
+    sizes = []
+    for lexeme in cut(text)[1:]:
+        walk.push(lexeme)
+        sizes.append(len(walk.allowed))
+    assert max(sizes) < 300
+
+
+def test_a_sound_text_has_no_problems_and_an_unsound_one_says_where() -> None:
+    assert sound_problems(HEAD + "CDEF|") == []
+    assert sound_problems(HEAD + "CDEF-|DEFG|") == ["measure 2: 'D' may not stand here"]
+    assert sound_problems(HEAD + "CDEF-|") == ["the text ends while a tie is open"]

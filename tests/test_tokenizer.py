@@ -1,0 +1,47 @@
+"""The Hugging Face tokenizer cuts as the format does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from strategies import scores
+
+from scorelm.notation.lexemes import LEXEMES, cut
+from scorelm.notation.model import Score
+from scorelm.notation.writer import write
+from scorelm.tokenizer import build_tokenizer
+
+TOKENIZER = build_tokenizer()
+
+
+@given(scores())
+def test_it_cuts_a_text_into_its_lexemes_and_back(score: Score) -> None:
+    text = write(score)
+    ids = TOKENIZER(text)["input_ids"]
+    assert [LEXEMES[i] for i in ids] == cut(text)
+    assert TOKENIZER.decode(ids) == text
+
+
+@pytest.mark.parametrize("text", ['|\nP"Flöte 長|', '|\nT4:4 P"a  b" C D', '"', 'P2"Piano"', '|P"Violin I"'])
+def test_strings_and_white_space_are_cut_alike(text: str) -> None:
+    assert [LEXEMES[i] for i in TOKENIZER(text)["input_ids"]] == cut(text)
+
+
+def test_a_lexeme_s_id_is_its_place_in_the_list() -> None:
+    assert len(TOKENIZER) == len(LEXEMES)
+    assert TOKENIZER.convert_ids_to_tokens(list(range(len(LEXEMES)))) == list(LEXEMES)
+    assert (TOKENIZER.eos_token_id, TOKENIZER.pad_token_id) == (0, 1)
+
+
+def test_what_is_saved_is_loaded_as_any_tokenizer(tiny_model: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    text = '|\nK1T4:4P"Flöte"C^DEF|\n'
+    ids = tokenizer(text, return_tensors="pt")
+    assert [LEXEMES[i] for i in ids["input_ids"][0]] == cut(text)
+    assert model(**ids).logits.shape[-1] == len(LEXEMES)
+    assert model.generate(**ids, max_new_tokens=3, do_sample=False).shape[1] == ids["input_ids"].shape[1] + 3
