@@ -89,6 +89,8 @@ def is_stream(source: object) -> bool:
 
 def from_music21(source: stream.Stream) -> Score:
     """The score of a music21 stream, in normal form. SourceError where music21 cannot write it."""
+    if not source:
+        return Score()
     return score_from_xml(etree.fromstring(export(_as_score(source))), "the music21 score")
 
 
@@ -103,6 +105,10 @@ def titles(source: stream.Stream) -> tuple[str, str]:
 def to_music21(score: Score) -> stream.Score:
     """A score as music21 objects."""
     from music21 import converter
+    from music21 import stream as streams
+
+    if not score.measures:  # MusicXML has no empty score
+        return streams.Score()
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

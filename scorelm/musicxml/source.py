@@ -12,6 +12,9 @@ from scorelm.errors import SourceError
 
 MAX_FILE_BYTES = 64 * 2**20
 MAX_UNPACKED_BYTES = 256 * 2**20
+# What a parser can recover from only by losing music; stray characters and unknown entities lose nothing.
+TORN = frozenset(("ERR_TAG_NOT_FINISHED", "ERR_DOCUMENT_END", "ERR_TAG_NAME_MISMATCH", "ERR_GT_REQUIRED",
+                  "ERR_LTSLASH_REQUIRED", "ERR_DOCUMENT_EMPTY", "ERR_LT_REQUIRED"))  # fmt: skip
 
 
 def read_bytes(path: str | Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
@@ -39,6 +42,9 @@ def open_xml(data: bytes, name: str) -> etree._Element:
         root = etree.fromstring(data, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise SourceError(f"{name}: is no XML: {error}") from None
+    torn = next((e for e in parser.error_log if e.type_name in TORN), None)
+    if torn is not None:
+        raise SourceError(f"{name}: is no whole XML document: {torn.message} (line {torn.line})")
     if root is None or root.tag not in ("score-partwise", "score-timewise"):
         raise SourceError(f"{name}: is no MusicXML score")
     if root.tag == "score-timewise":

@@ -1,0 +1,114 @@
+"""Scores become a dataset: the published split, own scores, failures that cost only themselves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scorelm.dataset import chorales as works_of_the_split
+from scorelm.dataset import gather, make
+from scorelm.errors import SourceError
+from scorelm.musicxml.writer import write_musicxml
+from scorelm.notation.reader import parse
+
+FIELDS = ["text", "source", "title", "composer", "parts", "measures", "notes", "quarters"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Four scores of one's own, one of them broken."""
+    out = tmp_path / "scores"
+    (out / "more").mkdir(parents=True)
+    for number, name in enumerate(("a.musicxml", "b.musicxml", "more/c.musicxml")):
+        score = parse(f'|\nT4:4P"A"!clef-G2!{"CDEFG"[number]}hDqC!end!|')
+        (out / name).write_bytes(write_musicxml(score, f"Piece {number}"))
+    (out / "broken.musicxml").write_text("<score-partwise><part>")
+    (out / "notes.txt").write_text("no score")
+    return out
+
+
+def rows_of(folder: Path) -> dict[str, list[dict]]:  # type: ignore[type-arg]
+    return {
+        split: [json.loads(line) for line in (folder / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()]
+        for split in ("train", "validation", "test")
+    }
+
+
+def test_the_published_split_is_kept() -> None:
+    works = works_of_the_split()
+    counts = {split: sum(work.split == split for work in works) for split in ("train", "validation", "test")}
+    assert counts == {"train": 232, "validation": 76, "test": 79}
+    assert all(work.path.is_file() for work in works)
+    assert len(works_of_the_split(extra=True)) > len(works)
+    assert {w.source for w in works_of_the_split(extra=True) if w.split != "train"} == {
+        w.source for w in works if w.split != "train"
+    }
+
+
+def test_own_scores_become_rows_and_a_broken_one_is_named(folder: Path, tmp_path: Path) -> None:
+    report = make(gather([str(folder)]), tmp_path / "out")
+    rows = rows_of(tmp_path / "out")
+    found = [row for split in rows.values() for row in split]
+    assert sorted(row["source"] for row in found) == ["a.musicxml", "b.musicxml", "more/c.musicxml"]
+    assert all(list(row) == FIELDS for row in found)
+    assert rows["train"] and rows["validation"]
+    first = next(row for row in found if row["source"] == "a.musicxml")
+    assert first["text"] == '|\nT4:4P"A"!clef-G2!ChDqC!end!|\n'
+    assert (first["title"], first["parts"], first["measures"], first["notes"], first["quarters"]) == (
+        "Piece 0",
+        1,
+        1,
+        3,
+        4,
+    )
+    assert [failed["source"] for failed in report.failed] == ["broken.musicxml"]
+    assert "broken.musicxml" in (tmp_path / "out" / "failed.jsonl").read_text()
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_workers(folder: Path, tmp_path: Path) -> None:
+    works = gather([str(folder)])
+    for workers in (1, 2):
+        make(works, tmp_path / str(workers), workers=workers)
+    for name in ("train.jsonl", "validation.jsonl", "test.jsonl", "failed.jsonl"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def test_the_rows_load_as_a_dataset(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    make(gather([str(folder)]), tmp_path / "out", test=0.0)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    files = {split: str(tmp_path / "out" / f"{split}.jsonl") for split in ("train", "validation")}
+    loaded = datasets.load_dataset("json", data_files=files)
+    assert loaded["train"].column_names == FIELDS
+    assert loaded["validation"][0]["text"].startswith("|\n")
+
+
+def test_files_folders_globs_and_composers_are_found(folder: Path) -> None:
+    assert [w.source for w in gather([str(folder / "a.musicxml")])] == ["a.musicxml"]
+    assert len(gather([str(folder / "*.musicxml")])) == 3
+    assert len(gather([str(folder), str(folder / "a.musicxml")])) == 4
+    assert len(gather(["schumann_clara"])) >= 1
+    with pytest.raises(SourceError, match="no such file, folder or composer"):
+        gather(["nobody"])
+
+
+def test_a_chorale_that_is_asked_for_by_composer_stays_in_its_split() -> None:
+    by_split = {work.source: work.split for work in works_of_the_split(extra=True)}
+    found = [work for work in gather(["bach"]) if work.source in by_split]
+    assert found
+    assert all(work.split == by_split[work.source] for work in found)
+
+
+def test_nothing_is_left_half_written_where_it_stops(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scorelm.dataset._read_one", stop)
+    with pytest.raises(KeyboardInterrupt):
+        make(gather([str(folder)]), tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
