@@ -64,6 +64,7 @@ def work(options: argparse.Namespace) -> int:
 
 def read_prompt(prompt: str) -> str:
     if prompt == "-":
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
         return sys.stdin.read()
     if "|" not in prompt and Path(prompt).suffix and Path(prompt).is_file():
         from scorelm.api import load

@@ -35,8 +35,7 @@ def reconstruct(options: argparse.Namespace) -> int:
     name = options.files[0]
     if name == "-" and not options.output:
         raise scorelm.ScorelmError("reading stdin needs -o OUT")
-    data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    text = data.decode("utf-8", errors="replace" if options.repair else "strict")
+    text = read(name, lenient=options.repair)
     if options.repair:
         text, problems = scorelm.repair(text)
         for problem in problems:
@@ -47,6 +46,18 @@ def reconstruct(options: argparse.Namespace) -> int:
         raise scorelm.ScorelmError(f"{'stdin' if name == '-' else name}: {error}") from None
     print(path, file=sys.stderr)
     return 0
+
+
+def read(name: str, lenient: bool) -> str:
+    """The text of a file or of stdin. ``lenient``: bytes that are no UTF-8 become signs that repair leaves out."""
+    from scorelm.files import read_text
+
+    if name == "-":
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+        return sys.stdin.read()
+    if lenient:
+        return Path(name).read_bytes().decode("utf-8", errors="replace")
+    return read_text(name)
 
 
 def check(options: argparse.Namespace) -> int:

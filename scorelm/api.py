@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scorelm.errors import ScorelmError
-from scorelm.files import write_atomically
+from scorelm.files import read_text, write_atomically
 from scorelm.notation import transform
 from scorelm.notation.model import Score
 from scorelm.notation.reader import parse
@@ -58,7 +58,7 @@ def load_all(source: str | Path) -> list[tuple[Score, str, str]]:
 
         return [(read_score(path), *read_titles(path))]
     if path.suffix.lower() == ".sclm" and path.is_file():
-        return [(parse(path.read_text(encoding="utf-8")), "", "")]
+        return [(parse(read_text(path)), "", "")]
     from scorelm import music21_bridge
 
     if not path.is_file():

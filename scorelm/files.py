@@ -1,10 +1,12 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all, and read with errors that name them."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
+
+from scorelm.errors import SourceError
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes | str) -> Path:
@@ -26,6 +28,16 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | str) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise
     return target
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """A UTF-8 text file. SourceError where it is missing or something else."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: is no text in UTF-8 (byte {error.start})") from None
 
 
 def _mode_for(target: Path) -> int:
