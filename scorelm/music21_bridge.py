@@ -114,7 +114,7 @@ def to_music21(score: Score) -> stream.Score:
         warnings.simplefilter("ignore")
         out = converter.parseData(write_musicxml(score).decode(), format="musicxml")
     _state_instruments(score, out)
-    _state_lengths(score, out)
+    _state_measures(score, out)
     for rest in out.recurse().getElementsByClass("Rest"):
         if rest.fullMeasure is not True:  # "auto" would make a measure rest of any rest as long as its measure
             rest.fullMeasure = False
@@ -142,8 +142,11 @@ def _state_instruments(score: Score, out: stream.Score) -> None:
                 guessed.activeSite.replace(guessed, plain)
 
 
-def _state_lengths(score: Score, out: stream.Score) -> None:
-    """Remember where a measure ends with empty time, which a stream cannot show."""
+def _state_measures(score: Score, out: stream.Score) -> None:
+    """Remember where a measure ends with empty time, which a stream cannot show, and what music21 reads for no staff.
+
+    music21 knows a measure as uncounted in parts of one staff, but forgets it where it splits the staves.
+    """
     from music21 import stream as streams
 
     staves = iter(out.parts)
@@ -151,6 +154,8 @@ def _state_lengths(score: Score, out: stream.Score) -> None:
         present = [m for m in score.measures if m.parts[index] is not None]
         for _ in range(part.staves):
             for measure, own in zip(present, next(staves).getElementsByClass(streams.Measure)):
+                if measure.implicit:
+                    own.showNumber = streams.enums.ShowNumber.NEVER
                 held = measure.parts[index]
                 length = measure.length if held is None or held.length is None else held.length
                 if Fraction(own.highestTime).limit_denominator(65536) != length:
@@ -224,7 +229,7 @@ def _divisions(score: stream.Score) -> Iterator[None]:
 
 
 def _restore(root: etree._Element, score: stream.Score) -> None:
-    """What music21's writer drops or mangles: programs, numbers like "X1", empty time at a measure's end."""
+    """What music21's writer drops or mangles: programs, numbers like "X1", uncounted measures, time without notes."""
     from music21 import layout
     from music21 import stream as streams
 
@@ -248,6 +253,8 @@ def _restore(root: etree._Element, score: stream.Score) -> None:
             suffix = measure.numberSuffix
             if suffix and any(c.isdigit() for c in suffix):
                 out.set("number", suffix)
+            if measure.showNumber == streams.enums.ShowNumber.NEVER:
+                out.set("implicit", "yes")
             length = measure.editorial.get(LENGTH) if measure.hasEditorialInformation else None
             if length is not None:
                 _lengthen(out, length, element)
