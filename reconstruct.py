@@ -7,13 +7,17 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scorelm import cli
+
+if TYPE_CHECKING:
+    from scorelm.check import Checked
 
 
 def parser() -> argparse.ArgumentParser:
     out = argparse.ArgumentParser(description=__doc__)
-    out.add_argument("files", nargs="+", metavar="FILE", help="a .sclm file, - for stdin; with --check: scores")
+    out.add_argument("files", nargs="+", metavar="FILE", help="a .sclm file, - for stdin; with --check: scores, as generate_data.py takes them")
     out.add_argument("-o", "--output", metavar="OUT", help="default: FILE with the ending .musicxml")
     out.add_argument("--repair", action="store_true", help="mend broken text, say on stderr what was mended")
     out.add_argument("--check", action="store_true", help="take scores to text and back, say what changed")
@@ -62,18 +66,31 @@ def read(name: str, lenient: bool) -> str:
 
 def check(options: argparse.Namespace) -> int:
     from scorelm.check import check as round_trip
+    from scorelm.dataset import gather
+    from scorelm.errors import ScorelmError
 
-    changed = False
-    for name in options.files:
-        differences, left_out, total = round_trip(name, options.profile)
-        for difference in differences:
-            print(f"{name}: {difference}")
-        if not differences:
-            print(f"{name}: nothing is lost of {total} notes and rests")
-        if left_out:
-            print(f"{name}: the profile {options.profile} leaves out {', '.join(left_out)}")
-        changed |= bool(differences)
-    return 1 if changed else 0
+    kept = changed = failed = 0
+    for work in gather(options.files, extra=True):
+        try:
+            for score in round_trip(work.path, options.profile, work.source):
+                say(score, options.profile)
+                kept += not score.changed
+                changed += bool(score.changed)
+        except ScorelmError as error:
+            print(f"{work.source}: {error}", file=sys.stderr)
+            failed += 1
+    if kept + changed + failed > 1:
+        print(f"{kept} scores lose nothing, {changed} change, {failed} cannot be read")
+    return 2 if failed else 1 if changed else 0
+
+
+def say(score: Checked, profile: str) -> None:
+    for difference in score.changed:
+        print(f"{score.name}: {difference}")
+    if not score.changed:
+        print(f"{score.name}: nothing is lost of {score.total} notes and rests")
+    if score.left_out:
+        print(f"{score.name}: the profile {profile} leaves out {', '.join(score.left_out)}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from lxml import etree
 
+from scorelm.api import MUSICXML_ENDINGS, load
+from scorelm.musicxml.reader import score_from_xml
 from scorelm.musicxml.source import open_xml, read_bytes
 from scorelm.musicxml.writer import write_musicxml
 from scorelm.notation.reader import parse
@@ -45,30 +47,45 @@ class Inventory:
         return sum(sum(found.values()) for found in self.events.values())
 
 
-def check(path: str | Path, profile: str = "core") -> tuple[list[str], list[str], int]:
-    """Take a score through text and back.
+@dataclass(frozen=True)
+class Checked:
+    """What became of a score. ``changed``: by part and measure; ``left_out``: by the profile; ``total``: notes, rests"""
 
-    -> (what changed, by part and measure; what the profile leaves out, by kind; notes and rests in the score)
+    name: str
+    changed: list[str]
+    left_out: list[str]
+    total: int
+
+
+def check(path: str | Path, profile: str = "core", name: str = "") -> Iterator[Checked]:
+    """Take a file through text and back, score by score where it holds several. Raises ScorelmError.
+
+    name: what to call it in the answers; default: its path
     """
-    root = _root(path)
-    before = inventory(root)
-    from scorelm.musicxml.reader import score_from_xml
+    name = name or str(path)
+    roots = _roots(path)
+    for number, root in enumerate(roots, 1):
+        yield _checked(root, name if len(roots) == 1 else f"{name}#{number}", profile)
 
-    text = write(strip(score_from_xml(root, str(path)), profile))
+
+def _checked(root: etree._Element, name: str, profile: str) -> Checked:
+    before = inventory(root)
+    text = write(strip(score_from_xml(root, name), profile))
     after = inventory(open_xml(write_musicxml(parse(text)), "the result"))
     left_out = [
         f"{count - after.kinds[kind]} {kind}" for kind, count in before.kinds.items() if count > after.kinds[kind]
     ]
-    return list(_differences(before, after)), left_out, before.total
+    return Checked(name, list(_differences(before, after)), left_out, before.total)
 
 
-def _root(path: str | Path) -> etree._Element:
-    if Path(path).suffix.lower() in (".musicxml", ".xml", ".mxl"):
-        return open_xml(read_bytes(path), str(path))
+def _roots(path: str | Path) -> list[etree._Element]:
+    if Path(path).suffix.lower() in MUSICXML_ENDINGS:
+        return [open_xml(read_bytes(path), str(path))]
+    if Path(path).suffix.lower() == ".sclm":
+        return [open_xml(write_musicxml(load(path)), str(path))]
     from scorelm import music21_bridge
 
-    streams = music21_bridge.read_streams(path)
-    return open_xml(music21_bridge.export(streams[0]), str(path))
+    return [open_xml(music21_bridge.export(s), str(path)) for s in music21_bridge.read_streams(path)]
 
 
 def inventory(root: etree._Element) -> Inventory:

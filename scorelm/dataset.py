@@ -79,7 +79,10 @@ def chorales(extra: bool = False) -> list[Work]:
 
 
 def gather(names: Sequence[str], extra: bool = False) -> list[Work]:
-    """The works of files, folders, globs and composers' names; a chorale keeps the split that it has."""
+    """The works of files, folders, globs, names of music21's corpus (of works or composers).
+
+    A chorale keeps the split that it has.
+    """
     from scorelm import music21_bridge
 
     known = {work.path: work for work in chorales(extra)}
@@ -95,9 +98,11 @@ def gather(names: Sequence[str], extra: bool = False) -> list[Work]:
             found = [(Path(p), p) for p in matched if Path(p).is_file()]
         else:
             root = music21_bridge.corpus_root()
-            found = [(p, p.relative_to(root).as_posix()) for p in music21_bridge.corpus_works(name)]
+            one = music21_bridge.corpus_path(name)
+            files = [one] if one else music21_bridge.corpus_works(name)
+            found = [(p, p.relative_to(root).as_posix()) for p in files]
         if not found:
-            raise SourceError(f"{name}: no such file, folder or composer of music21's corpus")
+            raise SourceError(f"{name}: no such file or folder, nor a work or composer of music21's corpus")
         for file, source in found:
             if file not in held_back:
                 out.setdefault(file, known.get(file, Work(file, source)))

@@ -6,12 +6,13 @@ in one reader. music21's writer is held from notating anew: what is in the strea
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from math import lcm
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lxml import etree
@@ -54,18 +55,26 @@ def read_streams(source: str | Path) -> list[stream.Score]:
     except Exception as error:  # noqa: BLE001  # music21 raises anything on a broken file
         raise SourceError(f"{source}: {_reason(error)}") from None
     if isinstance(found, streams.Opus):
-        return list(found.scores)
+        return [_as_score(s) for s in found.scores]
     return [_as_score(found)]
 
 
 def corpus_path(name: str) -> Path | None:
-    """The file of a work of music21's corpus, None where there is none of this name."""
+    """The file of a work of music21's corpus, None where there is none of this name.
+
+    music21 takes any part of a name and returns the first file that has it; here the name must be whole.
+    """
     from music21 import corpus
 
     try:
-        return Path(str(corpus.getWork(name)))
+        path = Path(str(corpus.getWork(name)))
     except Exception:  # noqa: BLE001  # music21 raises several types here
         return None
+    wanted = PurePosixPath(name.lower()).parts
+    for found in (path, path.with_suffix("")):
+        if wanted and tuple(part.lower() for part in found.parts[-len(wanted) :]) == wanted:
+            return path
+    return None
 
 
 def corpus_works(composer: str) -> list[Path]:
@@ -195,7 +204,17 @@ def _as_score(source: Any) -> stream.Score:
 
 
 def export(score: stream.Score) -> bytes:
-    """A stream as MusicXML, as it stands. SourceError where music21 cannot write it."""
+    """A stream as MusicXML, as it stands; a duration that no one note can show as tied notes.
+
+    Raises SourceError where music21 cannot write it.
+    """
+    if any(element.duration.type == "complex" for element in score.recurse().notesAndRests):
+        score = copy.deepcopy(score)
+        score.splitAtDurations(recurse=True)
+    return _export(score)
+
+
+def _export(score: stream.Score) -> bytes:
     from music21.musicxml import m21ToXml
 
     with warnings.catch_warnings(), _divisions(score):
