@@ -26,7 +26,7 @@ from scorelm.config import TrainConfig
 from scorelm.notation.reader import parse
 from scorelm.training import IGNORED, Piece, batches, bits_per_quarter, in_all_keys, learning_rate_factor
 
-CONFIG = TrainConfig(hidden_size=128, num_layers=5, num_heads=2, intermediate_size=512, dropout=0.1, lr=3e-3)
+CONFIG = TrainConfig(hidden_size=128, num_layers=5, num_heads=2, intermediate_size=512, lr=3e-3)
 EVALUATIONS = 12
 
 
@@ -43,7 +43,7 @@ def pieces_of(path: Path, pitch: str, vocabulary: dict[str, int], transposed: bo
     return out
 
 
-def run(pitch: str, dataset: Path, minutes: float, seed: int) -> float:
+def run(pitch: str, dataset: Path, minutes: float, dropout: float, seed: int) -> float:
     """Train on one spelling; returns the best bits per quarter note."""
     vocabulary = {"": 0}
     training = pieces_of(dataset / "train.jsonl", pitch, vocabulary, True)
@@ -54,7 +54,7 @@ def run(pitch: str, dataset: Path, minutes: float, seed: int) -> float:
         GPTNeoXConfig(
             vocab_size=len(vocabulary), hidden_size=CONFIG.hidden_size, num_hidden_layers=CONFIG.num_layers,
             num_attention_heads=CONFIG.num_heads, intermediate_size=CONFIG.intermediate_size,
-            hidden_dropout=CONFIG.dropout, attention_dropout=0.0, max_position_embeddings=2048,
+            hidden_dropout=dropout, attention_dropout=0.0, max_position_embeddings=2048,
             tie_word_embeddings=True, bos_token_id=0, eos_token_id=0, use_cache=False, attn_implementation="sdpa",
         )
     )  # fmt: skip
@@ -97,12 +97,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="dataset", type=Path, help="made by generate_data.py; default: dataset")
     parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--dropout", type=float, default=0.2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=PITCHES, help="one spelling alone")
     options = parser.parse_args()
     torch.set_num_threads(1)
     for pitch in (options.only,) if options.only else PITCHES:
-        bits = run(pitch, options.dataset, options.minutes, options.seed)
+        bits = run(pitch, options.dataset, options.minutes, options.dropout, options.seed)
         print(f"{pitch}: {bits:.3f} bits per quarter note after {options.minutes:g} minutes", flush=True)
     return 0
 

@@ -43,6 +43,13 @@ def test_a_notation_survives_music21(text: str) -> None:
     assert scorelm.encode(scorelm.decode(text)) == scorelm.repair(text)[0]
 
 
+def test_a_name_of_the_corpus_is_taken_whole() -> None:
+    assert str(music21_bridge.corpus_path("bach/bwv66.6")).endswith("bwv66.6.mxl")
+    assert music21_bridge.corpus_path("bwv66.6.mxl") == music21_bridge.corpus_path("bach/bwv66.6")
+    assert music21_bridge.corpus_path("bwv66") is None  # part of several names
+    assert music21_bridge.corpus_path("bach") is None  # a composer
+
+
 def test_a_score_built_in_music21_is_encoded() -> None:
     from music21 import converter, stream
 

@@ -126,7 +126,17 @@ def test_an_ending_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_check_answers_whether_anything_is_lost(tmp_path: Path) -> None:
     ended = run("reconstruct.py", "--check", "bach/bwv66.6", cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
-    assert "nothing is lost of 165 notes and rests" in ended.stdout
+    assert "bach/bwv66.6.mxl: nothing is lost of 165 notes and rests" in ended.stdout
+
+
+def test_check_takes_a_folder_and_says_which_file_cannot_be_read(tmp_path: Path) -> None:
+    tune = "X:{0}\nT:Tune\nM:4/4\nL:1/8\nK:G\nG5A2B|c8|]\n"  # G5 lasts longer than any one note
+    (tmp_path / "book.abc").write_text("\n".join(map(tune.format, (1, 2))))
+    (tmp_path / "broken.musicxml").write_text("<score-partwise><part-list>")
+    ended = run("reconstruct.py", "--check", ".", cwd=tmp_path)
+    refused(ended, "broken.musicxml")
+    assert "book.abc#1: nothing is lost" in ended.stdout
+    assert "2 scores lose nothing, 0 change, 1 cannot be read" in ended.stdout
 
 
 # -- generate_data.py and train.py --------------------------------------------------------------------
