@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     out = argparse.ArgumentParser(description=__doc__)
-    out.add_argument("files", nargs="+", metavar="FILE", help="a .sclm file, - for stdin; with --check: scores, as generate_data.py takes them")
+    out.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="a .sclm file, - for stdin; with --check: scores, as generate_data.py takes them",
+    )
     out.add_argument("-o", "--output", metavar="OUT", help="default: FILE with the ending .musicxml")
     out.add_argument("--repair", action="store_true", help="mend broken text, say on stderr what was mended")
     out.add_argument("--check", action="store_true", help="take scores to text and back, say what changed")

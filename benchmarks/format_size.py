@@ -19,7 +19,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from spellings import DURATIONS, PITCHES, lexemes, spell
+from spellings import DURATIONS, PITCHES, spell
 from tokenizers import Tokenizer
 
 from scorelm.notation.model import chords
@@ -62,10 +62,11 @@ def main() -> int:
     print(f"{'pitch':10}{'duration':10}{'characters':>12}{'Pythia tokens':>15}{'own lexemes':>13}")
     for pitch in PITCHES:
         for duration in DURATIONS:
-            texts = [spell(score, pitch, duration) for score in scores]
+            spelled = [spell(score, pitch, duration) for score in scores]
+            texts = ["".join(lexemes).replace("|", "|\n") for lexemes in spelled]
             characters = sum(map(len, texts)) / notes
             tokens = sum(len(encoding.ids) for encoding in pythia.encode_batch(texts)) / notes
-            own = sum(len(lexemes(text, pitch)) for text in texts) / notes
+            own = sum(map(len, spelled)) / notes
             print(f"{pitch:10}{duration:10}{characters:12.2f}{tokens:15.2f}{own:13.2f}", flush=True)
     return 0
 

@@ -91,7 +91,7 @@ def test_files_folders_globs_and_composers_are_found(folder: Path) -> None:
     assert len(gather([str(folder / "*.musicxml")])) == 3
     assert len(gather([str(folder), str(folder / "a.musicxml")])) == 4
     assert len(gather(["schumann_clara"])) >= 1
-    with pytest.raises(SourceError, match="no such file, folder or composer"):
+    with pytest.raises(SourceError, match="nobody: no such file or folder"):
         gather(["nobody"])
 
 

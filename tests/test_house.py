@@ -80,7 +80,7 @@ def test_a_script_explains_itself_without_loading_what_is_heavy(script: str) -> 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_refuses_an_option_that_it_does_not_know(script: str) -> None:
     ended = subprocess.run(
-        [sys.executable, script, "--no-such-option"], cwd=ROOT, capture_output=True, text=True, timeout=120
+        [sys.executable, script, "-", "--no-such-option"], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
     assert ended.returncode == 2
     assert "no-such-option" in ended.stderr or "no_such_option" in ended.stderr

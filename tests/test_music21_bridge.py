@@ -16,7 +16,7 @@ CHORALES = ("bwv66.6", "bwv253", "bwv1.6", "bwv4.8", "bwv377")
 # music21's import drops the MIDI program of an instrument that it has no class for
 PROGRAM = re.compile(r"!instrument!\d+")
 CASES = {
-    "a pickup, two staves, voices, chords, tuplets, graces, clefs": '|\n#0?@1K-3!minor!T3:4P2"Piano"!clef-G2!icB&izG/!clef-F4!C|\nC+E+G-[3iABc]{/d}q=B&yFz/hC,,qC,&iE,zqG,G,|\n',
+    "a pickup, two staves, voices, chords, tuplets, graces, clefs": '|\n#0?@1K-3!minor!T3:4P2"Piano"!clef-G2!icB&izG/!clef-F4!C|\nC+E+G-[3iABc]{/d}qB&yFz/hC,,qC,&iE,zqG,G,|\n',
     "a transposing part": '|\nT4:4P"Clarinet in Bb"!instrument!72!transpose!-2,-1K2!clef-G2!DEFG;P"Violin"!clef-G2!wC|\n',
     "a changed metre and key": '|\nK1T3:4P"A"!clef-G2!GAB|\nK-2T6:8CDEq.F|\n',
     "repeats and endings": '|\n!repeat(!T2:4P"A"!clef-G2!CD|\n!ending!"1"hE!repeat)!!ending)!|\n!ending!"2"hF!ending)!!end!|\n',

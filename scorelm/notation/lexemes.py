@@ -31,9 +31,9 @@ def pitch_lexeme(step: str, octave: int) -> str:
     return step.lower() + "'" * (octave - 5)
 
 
-PITCHES = tuple(pitch_lexeme(step, octave) for octave in OCTAVES for step in "CDEFGAB")
-
-ACCIDENTALS = ("__", "_", "=", "^", "^^")  # and "%" with an exact number
+NATURALS = tuple(pitch_lexeme(step, octave) for octave in OCTAVES for step in "CDEFGAB")
+PITCHES = (*NATURALS, *(sign + natural for sign in "^_" for natural in NATURALS))
+ACCIDENTALS = ("__", "^^")  # before a natural; and "%" with an exact number
 SIMPLE_TUPLETS = {
     "[3": (3, 2), "[2": (2, 3), "[4": (4, 3), "[5": (5, 4), "[6": (6, 4), "[7": (7, 4),
     "[9": (9, 8), "[4:6": (4, 6), "[10": (10, 8), "[7:8": (7, 8), "[5:6": (5, 6), "[5:3": (5, 3),

@@ -9,7 +9,6 @@ from scorelm.notation.model import (
     Attribute,
     Chord,
     Item,
-    Key,
     Mark,
     Measure,
     Note,
@@ -24,16 +23,15 @@ from scorelm.notation.model import (
     TimedMark,
     Tuplet,
     Value,
-    key_alters,
 )
 from scorelm.notation.normal import normal_measure
-from scorelm.notation.pitches import PITCH_OF
+from scorelm.notation.pitches import ALTER_OF, PITCH_OF
 from scorelm.notation.scanner import END, SCOPE_OF, Scanner
-from scorelm.notation.state import EIGHTH, Alters, State
+from scorelm.notation.state import EIGHTH, State
 from scorelm.notation.writer import MAX_PARTS, MAX_STAVES, MAX_TUPLET_DEPTH, MAX_VOICES, MAX_ZERO_TIME
 
 VALUES = {lexeme: Value(index // 5, index % 5) for index, lexeme in enumerate(DURATIONS)}  # "q." -> Value(5, 1)
-ACCIDENTALS = frozenset(("_", "__", "=", "^", "^^", "%"))
+ACCIDENTALS = frozenset((*ALTER_OF, "%"))
 RESTS = frozenset("zxZX")
 VOICE_ENDS = frozenset(("&", "/", ";", "|", END))
 
@@ -129,7 +127,7 @@ class Reader:
         else:
             raise s.error("'P' and the name of a part")
         self.parts.append(Part(name, staves))
-        self.state.add_part(staves, marks)
+        self.state.add_part(staves)
 
     def _part(self, index: int, length: Fraction, first: bool) -> PartMeasure | None:
         s, state = self.s, self.state
@@ -161,47 +159,33 @@ class Reader:
         for number in range(state.staves[index]):
             if number and not s.take("/"):
                 raise s.error(f"'/' and staff {number + 1} of {state.staves[index]}")
-            staff, state.alters[index][number] = self._staff(length, unit, state.alters[index][number])
-            staves.append(staff)
+            staves.append(self._staff(length, unit))
         for staff in staves:
             for timed in staff.marks:
                 if isinstance(timed.mark, Time):
                     state.enter_time(index, timed.mark)
         return PartMeasure(tuple(staves), own, tuple(marks))
 
-    def _staff(self, length: Fraction, unit: Value, alters: Alters) -> tuple[Staff, Alters]:
-        """-> the staff and the key in force at its end."""
-        start = self.s.i
-        keys: list[tuple[Fraction, Alters]] = [(Fraction(0), alters)]
+    def _staff(self, length: Fraction, unit: Value) -> Staff:
+        voices: list[tuple[Item, ...]] = []
+        marks: list[TimedMark] = []
         while True:
-            self.s.i = start
-            voices: list[tuple[Item, ...]] = []
-            marks: list[TimedMark] = []
-            while True:
-                reader = VoiceReader(self.s, length, unit, keys)
-                voices.append(reader.voice())
-                marks += reader.marks
-                if not self.s.take("&"):
-                    break
-                if len(voices) > MAX_VOICES:
-                    raise self.s.error(f"at most {MAX_VOICES} voices")
-            found = [(t.offset, key_alters(t.mark)) for t in marks if isinstance(t.mark, Key)]
-            known = keys if (found and found[0][0] > 0) or not found else found[:0]
-            wanted = [*known[:1], *sorted(found, key=lambda k: k[0])] if found else keys
-            if wanted == keys:  # else read again: a key stood after notes that it holds for
-                return Staff(tuple(voices), tuple(marks)), keys[-1][1]
-            keys = wanted
+            reader = VoiceReader(self.s, length, unit)
+            voices.append(reader.voice())
+            marks += reader.marks
+            if not self.s.take("&"):
+                return Staff(tuple(voices), tuple(marks))
+            if len(voices) == MAX_VOICES:
+                raise self.s.error(f"at most {MAX_VOICES} voices")
 
 
 class VoiceReader:
     """Reads one voice."""
 
-    def __init__(self, scanner: Scanner, length: Fraction, unit: Value, keys: list[tuple[Fraction, Alters]]) -> None:
+    def __init__(self, scanner: Scanner, length: Fraction, unit: Value) -> None:
         self.s = scanner
         self.length = length
         self.held = unit
-        self.alters = keys[0][1]
-        self.keys = keys[1:]
         self.clock = Fraction(0)
         self.marks: list[TimedMark] = []
         self.zero_time = 0
@@ -227,8 +211,6 @@ class VoiceReader:
     def _item(self, out: list[Item], ratio: Fraction, depth: int) -> bool:
         """Read what stands here into ``out``; False where nothing of a voice does."""
         token = self.s.tokens[self.s.i]
-        while self.keys and self.keys[0][0] <= self.clock:
-            self.alters = self.keys.pop(0)[1]
         scope = SCOPE_OF.get(token)
         if scope == "time" or token == "$" or token.startswith("!clef"):
             self._timed(token)
@@ -264,8 +246,6 @@ class VoiceReader:
             found = s.key_or_time()
             if found is None:
                 raise s.error("a key or a time after '$'")
-            if isinstance(found, Key):
-                self.alters = key_alters(found)
             mark = found
         else:
             mark = s.clef() if token.startswith("!clef") else s.mark()
@@ -380,11 +360,7 @@ class VoiceReader:
         s = self.s
         if not s.take("o"):
             return None
-        place = PITCH_OF.get(s.tokens[s.i])
-        if place is None:
-            raise s.error("the rest's place on the staff")
-        s.i += 1
-        return Pitch(*place)
+        return Pitch(*s.place("the rest's place on the staff"))
 
     def _chord(self, marks: tuple[Mark, ...], grace: str | None) -> Chord:
         s = self.s
@@ -397,15 +373,9 @@ class VoiceReader:
     def _note(self) -> Note:
         s = self.s
         unpitched = s.take("n")
-        alter = None if unpitched else s.accidental()
-        place = PITCH_OF.get(s.tokens[s.i])
-        if place is None:
-            raise s.error("a note or a rest")
-        s.i += 1
-        if alter is None:
-            alter = 0 if unpitched else self.alters.get(place[0], 0)
+        step, octave, alter = (*s.place("the note's place on the staff"), 0) if unpitched else s.pitch()
         tie = s.take("-")
         note_marks: list[Mark] = []
         while SCOPE_OF.get(s.tokens[s.i]) == "note":
             note_marks.append(s.mark())
-        return Note(Pitch(place[0], place[1], alter), tie, tuple(note_marks), unpitched)
+        return Note(Pitch(step, octave, alter), tie, tuple(note_marks), unpitched)

@@ -33,7 +33,7 @@ from scorelm.notation.model import (
 from scorelm.notation.pitches import PITCH_OF
 from scorelm.notation.reader import ACCIDENTALS, RESTS, VALUES, VoiceReader
 from scorelm.notation.scanner import END, SCOPE_OF, Scanner
-from scorelm.notation.state import Alters, State
+from scorelm.notation.state import State
 from scorelm.notation.values import fill
 from scorelm.notation.writer import MAX_PARTS, MAX_STAVES, MAX_TUPLET_DEPTH, MAX_VOICES
 
@@ -288,9 +288,8 @@ class Salvage:
                 self.report(f"staff {number + 1} of {wanted} is missing: it rests", section.s.places[-1])
                 out.append([])
                 continue
-            alters = state.alters[index][number]
             voices = [
-                _LenientVoice(s, state.unit(index), alters, LeftOut(s, self.report)).whole()
+                _LenientVoice(s, state.unit(index), LeftOut(s, self.report)).whole()
                 for s in _split(staves[number], "&")
             ]
             out.append(voices[:MAX_VOICES])
@@ -349,8 +348,8 @@ class Salvage:
 class _LenientVoice(VoiceReader):
     """Reads a voice of any length and leaves out what it cannot read."""
 
-    def __init__(self, scanner: Scanner, unit: Value, alters: Alters, left_out: LeftOut) -> None:
-        super().__init__(scanner, ENDLESS, unit, [(Fraction(0), alters)])
+    def __init__(self, scanner: Scanner, unit: Value, left_out: LeftOut) -> None:
+        super().__init__(scanner, ENDLESS, unit)
         self.left_out = left_out
         self.ends: list[tuple[Fraction, int]] = []
         self.measure_rest = False
@@ -492,7 +491,7 @@ def _rough(s: Scanner, unit: Value) -> list[Voice]:
         copy.i += 1
     voices = [voice for staff in _split(copy, "/") for voice in _split(staff, "&")]
     first, last = (
-        _LenientVoice(v, unit, {}, LeftOut(v, _silent)).whole()
+        _LenientVoice(v, unit, LeftOut(v, _silent)).whole()
         for v in (_slice(voices[0], 0, len(voices[0].tokens) - 1), voices[-1])
     )
     offset = len(s.tokens) - len(voices[-1].tokens)

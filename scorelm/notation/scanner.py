@@ -13,7 +13,7 @@ from scorelm.errors import FormatError
 from scorelm.notation.lexemes import SCANNER
 from scorelm.notation.marks import CLEF_OF, SCOPES, mark_lexeme, read_string
 from scorelm.notation.model import Argument, Clef, Key, Mark, Time
-from scorelm.notation.pitches import ALTER_OF, MAX_ALTER, PITCH_OF
+from scorelm.notation.pitches import ALTER_OF, MAX_ALTER, PITCH_OF, SIGN_OF
 
 MAX_DIGITS = 9
 NAME_OF = {mark_lexeme(name): name for name in SCOPES}
@@ -144,37 +144,43 @@ class Scanner:
                 raise self.fault("K! takes a number of fifths beyond 7", start)
             fifths = int(exact)
         else:
-            while (alter := self.accidental()) is not None:
-                place = PITCH_OF.get(self.tokens[self.i])
-                if place is None or place[1] != 4:
-                    raise self.error("a step C D E F G A B")
-                alters.append((place[0], alter))
-                self.i += 1
-            if not alters:
-                raise self.error("an accidental or a number of fifths")
-            if not self.take(":"):
-                raise self.error("':' behind the steps of the key")
+            while not alters or not self.take(":"):
+                start = self.i
+                expected = "':' behind the steps of the key" if alters else "a step or a number of fifths"
+                step, octave, alter = self.pitch(expected)
+                if octave != 4:
+                    raise self.fault("a step of a key is C D E F G A B", start)
+                alters.append((step, alter))
         mode = None
         if self.tokens[self.i] in MODES:
             mode = self.tokens[self.i][1:-1].removeprefix("mode-")
             self.i += 1
         return Key(fifths, mode, tuple(alters))
 
-    def accidental(self) -> Fraction | int | None:
-        """An alteration in semitones if one stands here."""
-        token = self.tokens[self.i]
-        alter = ALTER_OF.get(token)
-        if alter is not None:
+    def pitch(self, expected: str = "a note or a rest") -> tuple[str, int, Fraction | int]:
+        """Step, octave, alteration in semitones."""
+        found = PITCH_OF.get(self.tokens[self.i])
+        if found is not None:
             self.i += 1
-            return alter
-        if token != "%":
-            return None
+            return found
         start = self.i
+        alter: Fraction | int | None = ALTER_OF.get(self.tokens[start])
+        if alter is None and self.tokens[start] != "%":
+            raise self.error(expected)
         self.i += 1
-        exact = self.number("a number of semitones")
-        if exact in ALTER_OF.values() or abs(exact) > MAX_ALTER:
-            raise self.fault(f"%{exact} is out of bounds or has a sign of its own", start)
-        return exact
+        if alter is None:
+            alter = self.number("a number of semitones")
+            if alter in SIGN_OF or abs(alter) > MAX_ALTER:
+                raise self.fault(f"%{alter} is out of bounds or has a sign of its own", start)
+        return (*self.place("the letter of a natural"), alter)
+
+    def place(self, expected: str) -> tuple[str, int]:
+        """Step and octave of a place on the staff: the letter of a natural."""
+        step, octave, alter = PITCH_OF.get(self.tokens[self.i], ("", 0, 1))
+        if alter:
+            raise self.error(expected)
+        self.i += 1
+        return step, octave
 
     def time(self) -> Time:
         self.i += 1

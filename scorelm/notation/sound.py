@@ -20,11 +20,11 @@ from functools import cache, lru_cache
 from scorelm.errors import FormatError
 from scorelm.notation.lexemes import COMMON_PARTS, END_OF_TEXT, IDS, SIMPLE_TUPLETS, cut
 from scorelm.notation.marks import CLEF_OF
-from scorelm.notation.model import Attribute, Chord, Key, Measure, Time, key_alters, timeline
-from scorelm.notation.pitches import ALTER_OF, LEXEME_OF, PITCH_OF, accidental
+from scorelm.notation.model import Chord, Measure, Time, timeline
+from scorelm.notation.pitches import ALTER_OF, PITCH_OF, spell_pitch
 from scorelm.notation.reader import VALUES, Reader, parse
 from scorelm.notation.scanner import END, MODES, Scanner
-from scorelm.notation.state import EIGHTH, Alters, State
+from scorelm.notation.state import EIGHTH, State
 from scorelm.notation.writer import MAX_STAVES
 
 Lexemes = frozenset[str]
@@ -47,8 +47,7 @@ VALUE_TICKS = {
     for lexeme, value in VALUES.items()
     if value.dots <= 2 and value.written * UNIT >= SMALLEST
 }
-POSITION = {lexeme: 7 * octave + "CDEFGAB".index(step) for lexeme, (step, octave) in PITCH_OF.items()}
-SIGNS = frozenset(ALTER_OF)
+POSITION = {lexeme: 7 * octave + "CDEFGAB".index(step) for lexeme, (step, octave, _) in PITCH_OF.items()}
 FERMATA = frozenset(("H", "!inverted-fermata!"))
 CLEFS = frozenset(x for x, clef in CLEF_OF.items() if clef.line is not None or clef.sign == "percussion")
 KEYS = frozenset(f"K{fifths}" for fifths in range(-7, 8))
@@ -100,7 +99,6 @@ class _Voice:
     """What one voice holds while it is written."""
 
     held: str
-    alters: Alters
     pending: list[Pitch]  # pitches that ties lead to, low to high
     first: bool  # of its staff
     levels: list[_Level] = field(default_factory=list)
@@ -218,7 +216,6 @@ class Sound:
         state = self.state
         number = str(state.number)
         length: Fraction | None = None
-        marks: list[Attribute] = []
         while True:
             if lexeme == "#":
                 number, lexeme = yield from self._number(self._openers(1, length))
@@ -231,27 +228,19 @@ class Sound:
             elif lexeme == "!ending!":
                 lexeme = yield from self._string(self._openers(5, length))
             elif lexeme in KEYS:
-                mark, lexeme = yield from self._key(lexeme, self._openers_after(6, length, Key(int(lexeme[1:]))))
-                marks.append(mark)
-                state.enter_score([mark])
+                lexeme = yield from self._key(self._openers(6, length))
             elif lexeme == "T":
-                time, lexeme = yield from self._time(length)
-                marks.append(time)
+                lexeme = yield from self._time(length)
             else:
                 break
         state.count(number)
         self.last = self.count + 1 >= self.at_most
         length = state.nominal() if length is None else length
-        keys = [m for m in marks if isinstance(m, Key)]
-        lexeme = yield from self._parts(lexeme, length or Fraction(4), keys[-1] if keys else None)
+        lexeme = yield from self._parts(lexeme, length or Fraction(4))
         yield from self._end(lexeme)
         self.count += 1
 
-    def _openers_after(self, stage: int, length: Fraction | None, key: Key) -> Lexemes:
-        self.state.enter_score([key])
-        return self._openers(stage, length)
-
-    def _time(self, length: Fraction | None) -> Generator[Lexemes, str, tuple[Time, str]]:
+    def _time(self, length: Fraction | None) -> Walk:
         beats = 0
         allowed = frozenset("123456789")
         lexeme = yield allowed
@@ -266,8 +255,7 @@ class Sound:
             done = unit in units
             follow = only()
             if done:
-                time = Time((((beats,), int(unit)),))
-                self.state.enter_score([time])
+                self.state.enter_score([Time((((beats,), int(unit)),))])
                 follow = union(self._openers(8, length), SYMBOLS)
             lexeme = yield union(longer, follow)
             if lexeme not in longer:
@@ -275,14 +263,13 @@ class Sound:
             unit += lexeme
         if lexeme in SYMBOLS:
             lexeme = yield self._openers(8, length)
-        return time, lexeme
+        return lexeme
 
-    def _key(self, lexeme: str, follow: Lexemes) -> Generator[Lexemes, str, tuple[Key, str]]:
-        key = Key(int(lexeme[1:]))
+    def _key(self, follow: Lexemes) -> Walk:
         lexeme = yield union(follow, MODE_LEXEMES)
         if lexeme in MODE_LEXEMES:
             lexeme = yield follow
-        return key, lexeme
+        return lexeme
 
     def _digits(self, most: int, follow: Lexemes, least: int = 0) -> Generator[Lexemes, str, tuple[str, str]]:
         """A whole number from `least` to `most`."""
@@ -343,12 +330,12 @@ class Sound:
         yield only('"')
         return (yield follow)
 
-    def _parts(self, lexeme: str, length: Fraction, key: Key | None) -> Walk:
+    def _parts(self, lexeme: str, length: Fraction) -> Walk:
         first = not self.parts
         index = 0
         while True:
             if first:
-                lexeme = yield from self._part_head(lexeme, index, length, key)
+                lexeme = yield from self._part_head(lexeme, index, length)
             many = index + 1 < self.max_parts if first else index + 1 < len(self.state.staves)
             may_stop = first or index + 1 == len(self.state.staves)
             follow = union(only(";") if many else only(), self._end_marks(0) if may_stop else only())
@@ -360,17 +347,10 @@ class Sound:
             index += 1
             lexeme = yield PART_HEADS if first else self._voice_openers(index, 0, 0, length)
 
-    def _part_head(self, lexeme: str, index: int, length: Fraction, key: Key | None) -> Walk:
+    def _part_head(self, lexeme: str, index: int, length: Fraction) -> Walk:
         """P, its staves and name, and the part's marks."""
         state = self.state
-        staves = 1
-        if lexeme in COMMON_PARTS:
-            staves = COMMON_PARTS[lexeme][1]
-            state.staves.append(staves)
-        else:
-            state.staves.append(1)
-        state.part_times.append(state.time)
-        state.alters.append([key_alters(key)] * staves)
+        state.add_part(COMMON_PARTS[lexeme][1] if lexeme in COMMON_PARTS else 1)
 
         def begin() -> Lexemes:
             return self._voice_openers(index, 0, 0, length)
@@ -380,9 +360,7 @@ class Sound:
         else:
             lexeme = yield union(only('"'), frozenset(str(n) for n in range(2, MAX_STAVES + 1)))
             if lexeme != '"':
-                staves = int(lexeme)
-                state.staves[index] = staves
-                state.alters[index] = [key_alters(key)] * staves
+                state.staves[index] = int(lexeme)
                 yield only('"')
             for _ in range(MAX_STRING):
                 lexeme = yield STRING_OR_QUOTE
@@ -399,9 +377,7 @@ class Sound:
             elif lexeme == "!transpose!":
                 lexeme = yield from self._transposition(union(PART_MARKS[3], begin()))
             elif lexeme in KEYS:
-                own = Key(int(lexeme[1:]))
-                state.enter_part(index, [own])
-                _, lexeme = yield from self._key(lexeme, begin())
+                lexeme = yield from self._key(begin())
             else:
                 return lexeme
 
@@ -464,7 +440,6 @@ class Sound:
     def _new_voice(self, part: int, staff: int, number: int, length: Fraction) -> _Voice:
         return _Voice(
             held=self.state.unit(part).letter,
-            alters=self.state.alters[part][staff],
             pending=list(self.ties.get((part, staff, number), ())),
             first=number == 0,
             levels=[_Level(int(length * UNIT))],
@@ -551,8 +526,8 @@ class Sound:
     def _sounding(self, voice: _Voice) -> Lexemes:
         """What a chord may begin with."""
         if voice.pending:
-            return only(_spelled(voice.pending[0], voice.alters)[0])
-        return _letters_and_signs(-1, _frozen(voice.alters))
+            return only(_spelled(voice.pending[0])[0])
+        return _notes(-1)
 
     def _silent(self, voice: _Voice, value: str) -> Lexemes:
         if voice.pending:
@@ -596,24 +571,21 @@ class Sound:
         tied: list[Pitch] = []
         voice.pending = []
         low = -1
-        alters = _frozen(voice.alters)
         for number in range(MAX_CHORD):
             if number < len(awaited):
-                *_, letter = spelled = _spelled(awaited[number], voice.alters)
-                for expected in spelled[1:]:
-                    lexeme = yield only(expected)
                 pitch = awaited[number]
-                lexeme = letter
+                for expected in _spelled(pitch)[1:]:
+                    lexeme = yield only(expected)
+            elif lexeme in ALTER_OF:
+                sign = lexeme
+                lexeme = yield _naturals(low)
+                step, octave, _ = PITCH_OF[lexeme]
+                pitch = step, octave, ALTER_OF[sign]
             else:
-                alter = None
-                if lexeme in SIGNS:
-                    alter = ALTER_OF[lexeme]
-                    lexeme = yield _letters(low, lexeme, alters)
-                step, octave = PITCH_OF[lexeme]
-                pitch = step, octave, voice.alters.get(step, 0) if alter is None else alter
+                pitch = PITCH_OF[lexeme]
             low = POSITION[lexeme]
             must_grow = number + 1 < len(awaited)
-            may_grow = number + 1 < MAX_CHORD and (must_grow or bool(_letters_and_signs(low, alters)))
+            may_grow = number + 1 < MAX_CHORD and (must_grow or bool(_notes(low)))
             grow = only("+") if may_grow else only()
             # whether this note ties decides what may follow, so both ways are kept open
             voice.pending = tied
@@ -628,15 +600,14 @@ class Sound:
             if lexeme != "+":
                 return lexeme
             if must_grow:
-                lexeme = yield only(_spelled(awaited[number + 1], voice.alters)[0])
+                lexeme = yield only(_spelled(awaited[number + 1])[0])
             else:
-                lexeme = yield _letters_and_signs(low, alters)
+                lexeme = yield _notes(low)
         raise AssertionError("a chord ends at MAX_CHORD notes")
 
     def _graces(self, voice: _Voice) -> Walk:
         """Graces, behind their "{"; returns the lexeme behind "}"."""
-        alters = _frozen(voice.alters)
-        notes = _letters_and_signs(-1, alters)
+        notes = _notes(-1)
         held = EIGHTH.letter
         lexeme = yield union(only("/"), GRACE_VALUES - {held}, notes)
         if lexeme == "/":
@@ -645,8 +616,8 @@ class Sound:
             if lexeme in GRACE_VALUES:
                 held = lexeme
                 lexeme = yield notes
-            if lexeme in SIGNS:
-                lexeme = yield _letters(-1, lexeme, alters)
+            if lexeme in ALTER_OF:
+                lexeme = yield _naturals(-1)
             more = union(GRACE_VALUES - {held}, notes) if number + 1 < MAX_GRACES else only()
             lexeme = yield union(more, only("}"))
             if lexeme == "}":
@@ -674,34 +645,21 @@ def _live(top: int) -> bool:
     return top <= LONGEST_MEASURE or top % 2 == 1 or 10 * top + 1 <= 16 * LONGEST_MEASURE
 
 
-def _frozen(alters: Alters) -> frozenset[tuple[str, Fraction | int]]:
-    return frozenset(alters.items())
+@cache
+def _naturals(low: int) -> Lexemes:
+    """The naturals above a position."""
+    return frozenset(x for x, place in POSITION.items() if place > low and PITCH_OF[x][2] == 0)
 
 
-@lru_cache(maxsize=4096)
-def _letters(low: int, sign: str, alters: frozenset[tuple[str, Fraction | int]]) -> Lexemes:
-    """Letters above a position that `sign` changes."""
-    in_force = dict(alters)
-    return frozenset(
-        x for x, place in POSITION.items() if place > low and in_force.get(PITCH_OF[x][0], 0) != ALTER_OF[sign]
-    )
-
-
-@lru_cache(maxsize=4096)
-def _letters_and_signs(low: int, alters: frozenset[tuple[str, Fraction | int]]) -> Lexemes:
+@cache
+def _notes(low: int) -> Lexemes:
     """What a note above a position may begin with."""
-    return frozenset(x for x, place in POSITION.items() if place > low) | frozenset(
-        sign for sign in SIGNS if _letters(low, sign, alters)
-    )
+    return frozenset(x for x, place in POSITION.items() if place > low).union(ALTER_OF if _naturals(low) else ())
 
 
-def _spelled(pitch: Pitch, alters: Alters) -> list[str]:
+def _spelled(pitch: Pitch) -> list[str]:
     """The lexemes of a pitch."""
-    step, octave, alter = pitch
-    letter = LEXEME_OF[step, octave]
-    if alter == alters.get(step, 0):
-        return [letter]
-    return [*cut(accidental(alter)), letter]
+    return cut(spell_pitch(*pitch))
 
 
 def sound_problems(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is in force while a text is written or read: metre, keys, the number that comes next."""
+"""What is in force while a text is written or read: metre and the number that comes next."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from scorelm.notation.model import Attribute, Key, Part, Time, Value, key_alters
+from scorelm.notation.model import Attribute, Part, Time, Value
 
-Alters = dict[str, "Fraction | int"]
 _UNIT_KINDS = {1: 3, 2: 4, 4: 5, 8: 6, 16: 7, 32: 8, 64: 9, 128: 10, 256: 11, 512: 12, 1024: 13}
 EIGHTH = Value(6)
 QUARTER = Value(5)
@@ -21,37 +20,29 @@ class State:
     staves: list[int] = field(default_factory=list)  # staves of each part
     time: Time | None = None  # the score's; None before the first and while parts differ
     part_times: list[Time | None] = field(default_factory=list)
-    alters: list[list[Alters]] = field(default_factory=list)  # [part][staff] -> step -> semitones
     number: int = 1  # the measure number that needs no lexeme
 
     def declare(self, parts: Iterable[Part]) -> None:
         self.staves = [p.staves for p in parts]
         self.part_times = [None] * len(self.staves)
-        self.alters = [[{} for _ in range(n)] for n in self.staves]
 
-    def add_part(self, staves: int, marks: Iterable[Attribute]) -> None:
-        """A part opens in a first measure whose keys and times, ``marks``, are in force."""
+    def add_part(self, staves: int) -> None:
+        """A part opens in a first measure."""
         self.staves.append(staves)
         self.part_times.append(self.time)
-        keys = [mark for mark in marks if isinstance(mark, Key)]
-        self.alters.append([key_alters(keys[-1]) if keys else {}] * staves)
 
     def enter_score(self, marks: Iterable[Attribute]) -> None:
-        """Keys and times of the whole score from here on."""
+        """Times of the whole score from here on."""
         for mark in marks:
             if isinstance(mark, Time):
                 self.time = mark
                 self.part_times = [mark] * len(self.staves)
-            elif isinstance(mark, Key):
-                self.alters = [[key_alters(mark)] * n for n in self.staves]
 
     def enter_part(self, part: int, marks: Iterable[Attribute]) -> None:
-        """Keys and times of one part from here on."""
+        """Times of one part from here on."""
         for mark in marks:
             if isinstance(mark, Time):
                 self.enter_time(part, mark)
-            elif isinstance(mark, Key):
-                self.alters[part] = [key_alters(mark)] * self.staves[part]
 
     def enter_time(self, part: int, time: Time) -> None:
         """A time of one part alone: from now on measures declare their length."""
@@ -64,7 +55,7 @@ class State:
         return None if self.time is None else self.time.quarters
 
     def copy(self) -> State:
-        return replace(self, part_times=list(self.part_times), alters=[list(a) for a in self.alters])
+        return replace(self, part_times=list(self.part_times))
 
     def unit(self, part: int) -> Value:
         """The value in force where a voice begins: the metre's beat unit."""

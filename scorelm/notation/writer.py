@@ -42,10 +42,9 @@ from scorelm.notation.model import (
     Value,
     Voice,
     event_quarters,
-    key_alters,
 )
-from scorelm.notation.pitches import accidental, place
-from scorelm.notation.state import EIGHTH, Alters, State, is_plain_number
+from scorelm.notation.pitches import spell_pitch
+from scorelm.notation.state import EIGHTH, State, is_plain_number
 from scorelm.notation.values import fill
 
 MAX_PARTS = 64
@@ -128,11 +127,7 @@ def _part(part: PartMeasure, measure: Measure, state: State, index: int, name: s
     head = _part_head(name, staves, part.length, part.marks)
     state.enter_part(index, part.marks)
     unit = state.unit(index)
-    alters = state.alters[index]
-    texts = []
-    for number, staff in enumerate(part.staves):
-        text, alters[number] = _staff(staff, length, unit, alters[number])
-        texts.append(text)
+    texts = [_staff(staff, length, unit) for staff in part.staves]
     for staff in part.staves:
         for timed in staff.marks:
             if isinstance(timed.mark, Time):
@@ -140,26 +135,22 @@ def _part(part: PartMeasure, measure: Measure, state: State, index: int, name: s
     return head + "/".join(texts)
 
 
-def _staff(staff: Staff, length: Fraction, unit: Value, alters: Alters) -> tuple[str, Alters]:
-    """-> the staff's text and the key in force at its end."""
+def _staff(staff: Staff, length: Fraction, unit: Value) -> str:
     if len(staff.voices) > MAX_VOICES:
         raise ScoreError(f"a staff has at most {MAX_VOICES} voices, not {len(staff.voices)}")
     marks = list(staff.marks)
     voices = list(staff.voices)
     if any(not 0 <= t.offset <= length for t in marks):
         raise ScoreError("a mark lies outside its measure")
-    keys = [(t.offset, key_alters(t.mark)) for t in marks if isinstance(t.mark, Key)]
-    if keys and keys[0][0] == 0:
-        alters = keys.pop(0)[1]
     texts = []
     for voice in voices or ([()] if marks else []):
-        text, marks = _Voice(length, unit, alters, keys, marks).write(voice)
+        text, marks = _Voice(length, unit, marks).write(voice)
         texts.append(text)
     if marks:  # no voice has an event where these stand: a voice of spacers carries them
         carrier = tuple(_carrier(marks, length))
-        text, marks = _Voice(length, unit, alters, keys, marks).write(carrier)
+        text, marks = _Voice(length, unit, marks).write(carrier)
         texts = [text] if texts == [""] else [*texts, text]
-    return "&".join(texts), keys[-1][1] if keys else alters
+    return "&".join(texts)
 
 
 def _carrier(marks: Sequence[TimedMark], length: Fraction) -> list[Spacer]:
@@ -170,19 +161,10 @@ def _carrier(marks: Sequence[TimedMark], length: Fraction) -> list[Spacer]:
 class _Voice:
     """Writes one voice, with those marks of its staff's time line for which it has a moment."""
 
-    def __init__(
-        self,
-        length: Fraction,
-        unit: Value,
-        alters: Alters,
-        keys: Sequence[tuple[Fraction, Alters]],
-        marks: list[TimedMark],
-    ) -> None:
+    def __init__(self, length: Fraction, unit: Value, marks: list[TimedMark]) -> None:
         self.out: list[str] = []
         self.length = length
         self.held = unit
-        self.alters = alters
-        self.keys = list(keys)
         self.marks = marks
         self.left: list[TimedMark] = []  # for another voice
         self.clock = Fraction(0)
@@ -206,8 +188,6 @@ class _Voice:
             self._zero()
             scoped = "$" if isinstance(timed.mark, (Key, Time)) else ""
             self.out.append(scoped + spell_attribute(timed.mark))
-        while self.keys and self.keys[0][0] <= self.clock:
-            self.alters = self.keys.pop(0)[1]
 
     def _zero(self) -> None:
         self.zero_time += 1
@@ -218,7 +198,7 @@ class _Voice:
         i = 0
         while i < len(items):
             item = items[i]
-            if self.marks or self.keys:
+            if self.marks:
                 self._place_marks()
             if isinstance(item, Tuplet):
                 self._tuplet(item, ratio)
@@ -290,7 +270,7 @@ class _Voice:
             self._duration(rest.value)
         self.out.append(("X" if rest.hidden else "Z") if rest.measure else ("x" if rest.hidden else "z"))
         if rest.position is not None:
-            self.out.append("o" + place(rest.position.step, rest.position.octave))
+            self.out.append("o" + spell_pitch(rest.position.step, rest.position.octave))
 
     def _chord(self, chord: Chord) -> None:
         if not chord.notes:
@@ -302,11 +282,10 @@ class _Voice:
 
     def _note(self, note: Note) -> str:
         pitch = note.pitch
-        text = place(pitch.step, pitch.octave)
         if note.unpitched:
-            text = "n" + text
-        elif pitch.alter != self.alters.get(pitch.step, 0):
-            text = accidental(pitch.alter) + text
+            text = "n" + spell_pitch(pitch.step, pitch.octave)
+        else:
+            text = spell_pitch(pitch.step, pitch.octave, pitch.alter)
         if note.tie:
             text += "-"
         if note.marks:
