@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from scorelm.errors import ConfigError
 from scorelm.notation.canonical import Canonical
-from scorelm.notation.lexemes import END_OF_TEXT, IDS, LEXEMES, VOCABULARY_HASH, cut
+from scorelm.notation.lexemes import END_OF_TEXT, IDS, LEXEMES, cut, vocabulary_hash
 from scorelm.notation.model import Score
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import Lexemes, Sound
@@ -82,11 +82,13 @@ class Student:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigError(f"{folder / 'config.json'}: cannot be read: {error}") from None
-        if config.get("scorelm_vocabulary") != VOCABULARY_HASH:
+        known = config.get("vocab_size", 0)  # lexemes that were added to the list later are never chosen
+        if known > len(LEXEMES) or config.get("scorelm_vocabulary") != vocabulary_hash(known):
             raise ConfigError(
                 f"{folder}: its tokens are not the lexemes of this version "
-                f"(scorelm_vocabulary is {config.get('scorelm_vocabulary')!r}, not {VOCABULARY_HASH!r})"
+                f"(scorelm_vocabulary is {config.get('scorelm_vocabulary')!r}, not {vocabulary_hash(known)!r})"
             )
+        self.known = known
         import torch
         from transformers.models.gpt_neox import GPTNeoXForCausalLM
         from transformers.utils import logging
@@ -156,7 +158,7 @@ class Student:
 
         found = self._ids.get(allowed)
         if found is None:
-            ids = sorted(IDS[lexeme] for lexeme in allowed)
+            ids = sorted(IDS[lexeme] for lexeme in allowed if IDS[lexeme] < self.known)
             found = self._ids[allowed] = ([LEXEMES[i] for i in ids], torch.tensor(ids, device=self.device))
         return found
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from scorelm.config import TrainConfig
 from scorelm.errors import ConfigError, ScoreError
-from scorelm.notation.lexemes import VOCABULARY_HASH
+from scorelm.notation.lexemes import vocabulary_hash
 from scorelm.notation.model import Key, Score
 from scorelm.notation.reader import parse
 from scorelm.notation.transform import interval_size, transpose
@@ -304,7 +304,7 @@ def new_model(config: TrainConfig) -> tuple[Any, Any]:
             attn_implementation="sdpa",
         )
     )
-    model.config.scorelm_vocabulary = VOCABULARY_HASH
+    model.config.scorelm_vocabulary = vocabulary_hash()
     return model, tokenizer
 
 

@@ -48,15 +48,14 @@ CLEFS = tuple(
 # Named marks. The groups say where they stand (see marks.py); within a group the order is the
 # canonical order of marks on one thing.
 PART_MARKS = """abbreviation instrument sound transpose group group-end group-name group-abbreviation
-    bracket-group brace-group line-group square-group group-barline staff-lines staff-type name-hidden
-    midi-channel midi-bank volume pan unpitched-sound part-id number-of-staves tuning capo staff-size cue-staff
-    concert""".split()
+    bracket-group brace-group line-group square-group group-barline name-hidden
+    midi-channel midi-bank volume pan unpitched-sound part-id number-of-staves concert instrument-name solo ensemble""".split()
 SCORE_MARKS = """title movement work-number movement-number composer lyricist arranger poet translator
     creator rights software encoding-date source relation miscellaneous credit credit-type subtitle
     dedication copyright""".split()
 MEASURE_MARKS = """repeat( ending ending-text times after-jump no-number left-dashed left-dotted left-heavy left-double
     left-heavy-light left-heavy-heavy left-none left-tick left-short left-light-heavy left-regular left-fermata
-    left-segno left-coda new-system new-page multirest slash-measure repeat-measure beat-repeat""".split()
+    left-segno left-coda new-system new-page non-controlling""".split()
 END_MARKS = """repeat) end double dashed dotted heavy heavy-light heavy-heavy none tick short regular
     ending) ending-open) winged bar-fermata bar-segno bar-coda""".split()
 TIME_MARKS = """tempo tempo-text metronome metric-modulation beat-unit swing rehearsal segno coda fine to-coda da-capo
@@ -68,7 +67,10 @@ TIME_MARKS = """tempo tempo-text metronome metric-modulation beat-unit swing reh
     figure-extend frame frame-note barre function numeral no-chord mid-bar breath-mark caesura-mark
     string-mute string-mute-off scordatura damp damp-all eyeglasses accordion percussion-picture principal-voice(
     principal-voice) harp-pedals image staff-divide other-direction above below placed-at symbol staff-change
-    sound-tempo sound-dynamics print-off""".split()
+    sound-tempo sound-dynamics print-off staff-lines staff-type staff-hidden staff-shown tuning capo staff-size
+    cue-staff staff-transpose multirest slash( slash) measure-repeat( measure-repeat) beat-repeat( beat-repeat)
+    key-hidden time-hidden clef-hidden wedge-continue ottava-continue dashes-continue bracket-continue ped-resume
+    ped-discontinue""".split()
 EVENT_MARKS = """on-staff inverted-fermata fermata-angled fermata-square fermata-double-angled fermata-double-square
     fermata-double-dot fermata-half-curve fermata-curlew fermata-shape
     strong-accent detached-legato staccatissimo spiccato scoop plop doit falloff breath caesura stress unstress
@@ -97,7 +99,7 @@ NOTE_MARKS = """drawn-tie unplaced tie-end-missing let-ring tie-stop-only
     parentheses bracket
     slash-head triangle diamond square cross x circle-x inverted-triangle arrow-down arrow-up circled slashed
     back-slashed cluster circle-dot left-triangle rectangle no-head do re mi fa fa-up so la ti head-filled head-open
-    head-parentheses other-head hidden instrument-id colour unison string-number note-fingering""".split()
+    head-parentheses other-head hidden instrument-id colour unison string-number note-fingering tie-continue head-text""".split()
 OTHER_MARKS = "absent common cut major minor dorian phrygian lydian mixolydian aeolian locrian ionian single-number note-time dotted-note-time senza-misura no-bracket interchangeable key-octave cancel unpitched mode-none".split()
 
 NAMES = tuple(
@@ -149,7 +151,13 @@ LEXEMES: tuple[str, ...] = tuple(
     )
 )
 IDS: dict[str, int] = {lexeme: i for i, lexeme in enumerate(LEXEMES)}
-VOCABULARY_HASH: str = hashlib.sha256("\n".join(LEXEMES).encode()).hexdigest()[:16]
+
+
+def vocabulary_hash(size: int = len(LEXEMES)) -> str:
+    """A fingerprint of the first ``size`` lexemes: the list grows at its end, so an older model knows a prefix of it."""
+    return hashlib.sha256("\n".join(LEXEMES[:size]).encode()).hexdigest()[:16]
+
+
 
 _outside = sorted((x for x in LEXEMES[2:] if not x.startswith("<0x") and x not in ' "'), key=len, reverse=True)
 STRING_PATTERN = r'"[^"|]*"?'

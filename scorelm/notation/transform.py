@@ -44,7 +44,7 @@ CORE = frozenset(
         "tuplet-none",
         "times",
         *END_MARKS,
-        *tuple(m for m in MEASURE_MARKS if m not in ("new-system", "new-page", "multirest")),
+        *tuple(m for m in MEASURE_MARKS if m not in ("new-system", "new-page")),
     )
 )
 KEEP: dict[str, frozenset[str]] = {
