@@ -27,7 +27,7 @@ class TrainConfig:
     num_layers: int = 5
     num_heads: int = 3
     intermediate_size: int = 768
-    dropout: float = 0.32
+    dropout: float = 0.25
     max_length: int = 1024  # a longer text is cut into pieces of this many tokens
     batch_size: int = 8  # texts per step and process
     lr: float = 2e-3
@@ -35,7 +35,7 @@ class TrainConfig:
     warmup_steps: int = 100
     weight_decay: float = 0.1
     ema_decay: float = 0.998  # of the averaged weights, which are evaluated and saved; 0: no averaging
-    max_steps: int = 4000
+    max_steps: int = 2600
     max_minutes: float | None = None  # the schedule ends at this time or at max_steps, whichever comes first
     eval_steps: int = 250
     patience: int = 0  # stop after this many evaluations without a better one; 0: never

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 from lxml import etree
 
 from scorelm.errors import ScoreError, SourceError
+from scorelm.musicxml.attributes import read_attributes, read_transpose
+from scorelm.musicxml.barlines import read_barline
+from scorelm.musicxml.derive import BEAMS, drop_derived
+from scorelm.musicxml.directions import read_direction, read_dynamics, read_figured_bass, read_harmony, read_sound
+from scorelm.musicxml.header import instrument_numbers, read_groups, read_instruments, read_titles_of
+from scorelm.musicxml.names import KIND_OF
+from scorelm.musicxml.notations import OWN, read_head, read_notations
 from scorelm.musicxml.source import open_xml, read_bytes
+from scorelm.musicxml.spanners import Spanners
+from scorelm.musicxml.values import clean, number, whole
 from scorelm.musicxml.voices import Raw, assemble
-from scorelm.notation.lexemes import NAMES
+from scorelm.notation.marks import SCOPES
 from scorelm.notation.model import (
     Attribute,
-    Clef,
-    Key,
     Mark,
     Measure,
     Note,
@@ -29,24 +37,6 @@ from scorelm.notation.model import (
 )
 from scorelm.notation.normal import normalise
 
-KIND_OF = {
-    name: kind
-    for kind, name in enumerate(
-        "maxima long breve whole half quarter eighth 16th 32nd 64th 128th 256th 512th 1024th".split()
-    )
-}
-MODES = frozenset("major minor dorian phrygian lydian mixolydian aeolian locrian ionian none".split())
-SIGNS = {"G", "F", "C", "percussion", "TAB", "jianpu", "none"}
-FERMATAS = {
-    "angled": "fermata-angled", "square": "fermata-square", "double-angled": "fermata-double-angled",
-    "double-square": "fermata-double-square", "double-dot": "fermata-double-dot", "half-curve": "fermata-half-curve",
-    "curlew": "fermata-curlew",
-}  # fmt: skip
-RIGHT_STYLES = {
-    "light-heavy": "end", "light-light": "double", "dashed": "dashed", "dotted": "dotted", "heavy": "heavy",
-    "heavy-light": "heavy-light", "heavy-heavy": "heavy-heavy", "none": "none", "tick": "tick", "short": "short",
-}  # fmt: skip
-
 
 def read_score(path: str | Path) -> Score:
     """The score of a .musicxml, .xml or .mxl file, in normal form. SourceError where there is none."""
@@ -56,9 +46,9 @@ def read_score(path: str | Path) -> Score:
 def read_titles(path: str | Path) -> tuple[str, str]:
     """(title, composer) of a MusicXML file, "" where it names none."""
     root = open_xml(read_bytes(path), str(path))
-    title = _clean(root.findtext("movement-title")) or _clean(root.findtext("work/work-title"))
+    title = clean(root.findtext("movement-title")) or clean(root.findtext("work/work-title"))
     creators = root.findall("identification/creator")
-    composer = next((_clean(c.text) for c in creators if c.get("type") == "composer"), "")
+    composer = next((clean(c.text) for c in creators if c.get("type") == "composer"), "")
     return " ".join(title.split()), " ".join(composer.split())
 
 
@@ -68,7 +58,8 @@ def score_from_xml(root: etree._Element, name: str = "the score") -> Score:
     parts = root.findall("part")
     if not parts:
         raise SourceError(f"{name}: holds no part")
-    readers = [_PartReader(part, headers.get(part.get("id")), name) for part in parts]
+    groups = read_groups(root)
+    readers = [_PartReader(part, headers.get(part.get("id")), groups.get(part.get("id"), [])) for part in parts]
     count = max(len(r.measures) for r in readers)
     out: list[Measure] = []
     time: Time | None = None
@@ -79,8 +70,10 @@ def score_from_xml(root: etree._Element, name: str = "the score") -> Score:
         times = [r.time for r in readers]
         time = times[0] if all(t == times[0] for t in times) else None
         out.append(_join(element, read, None if time is None else time.quarters, readers))
+    if out:
+        out[0] = replace(out[0], marks=(*read_titles_of(root), *out[0].marks))
     try:
-        return normalise(Score(tuple(r.part for r in readers), tuple(out)))
+        return normalise(drop_derived(Score(tuple(r.part for r in readers), tuple(out))))
     except ScoreError as error:
         raise ScoreError(f"{name}: {error}") from None
 
@@ -101,8 +94,8 @@ def _join(
         if part is not None:
             left += [m for m in part.left if m not in left]
             right += [m for m in part.right if m not in right]
-    number = " ".join((element.get("number") or "").split())
-    return Measure(tuple(parts), number, length, element.get("implicit") == "yes", tuple(left), tuple(right))
+    shown = " ".join((element.get("number") or "").split())
+    return Measure(tuple(parts), shown, length, element.get("implicit") == "yes", tuple(left), tuple(right))
 
 
 class _Read:
@@ -117,9 +110,24 @@ class _Read:
         self.end = Fraction(0)  # of its last note or rest
         self.cursor_end = Fraction(0)  # of the time that it moves through
 
+    def put(self, staff: int | None, moment: Fraction, mark: Attribute) -> None:
+        """A mark at a moment of a staff, from 1; None: of all staves. What lies before the measure is at its start.
+
+        Of several keys, times or clefs at one moment the last holds.
+        """
+        chosen = self.marks if staff is None else [self.marks[min(max(staff, 1), len(self.marks)) - 1]]
+        moment = max(moment, Fraction(0))
+        for marks in chosen:
+            if not isinstance(mark, Mark):
+                marks[:] = [t for t in marks if t.offset != moment or type(t.mark) is not type(mark)]
+            marks.append(TimedMark(moment, mark))
+
     def finish(self, length: Fraction, reader: _PartReader) -> PartMeasure:
         own = length if not self.end or self.end <= length <= self.cursor_end else max(self.end, self.cursor_end)
+        last = max((t.offset for marks in self.marks for t in marks), default=own)
         staves = assemble(self.voices, own, len(self.marks), reader.open_tuplets)
+        if last > own:  # a mark beyond the end cannot stand there
+            self.marks = [[replace(t, offset=min(t.offset, own)) for t in marks] for marks in self.marks]
         return PartMeasure(
             tuple(Staff(voices, tuple(marks)) for voices, marks in zip(staves, self.marks)),
             own,
@@ -130,28 +138,31 @@ class _Read:
 class _PartReader:
     """Reads the measures of one part in order."""
 
-    def __init__(self, part: etree._Element, header: etree._Element | None, name: str) -> None:
-        self.name = name
+    def __init__(self, part: etree._Element, header: etree._Element | None, groups: list[Mark]) -> None:
         self.measures = part.findall("measure")
         staves = 1
         for element in part.iter("staff", "staves"):
-            staves = max(staves, _whole(element.text, 1))
-        title = "" if header is None else _clean(header.findtext("part-name"))
-        self.part = Part(title, staves)
-        self.header = header
+            staves = max(staves, whole(element.text, 1))
+        self.part = Part("" if header is None else clean(header.findtext("part-name")), staves)
+        self.head: list[Attribute] = [*groups, *(() if header is None else read_instruments(header))]
+        self.instruments = instrument_numbers(header)
         self.divisions = Fraction(1)
         self.time: Time | None = None
+        self.spanners = Spanners()
         self.open_tuplets: dict[str, list[tuple[int, int]]] = {}
 
     def measure(self, element: etree._Element, index: int) -> _Read:
         read = _Read(self.part.staves)
-        if index == 0 and self.header is not None:
-            read.part_marks += _instrument(self.header)
+        if index == 0:
+            read.part_marks += self.head
         clock = start = Fraction(0)
         for child in element:
             tag = child.tag
             if tag == "note":
                 raw = self._note(child, clock, start)
+                for dynamics in child.iterfind("notations/dynamics"):
+                    for mark in read_dynamics(dynamics):
+                        read.put(raw.staff + 1, raw.start, mark)
                 if raw.chord:
                     _add_chord_note(read.voices, raw)
                 else:
@@ -165,41 +176,62 @@ class _PartReader:
                 clock += self._quarters(child)
             elif tag == "attributes":
                 self._attributes(child, clock, read)
+            elif tag == "direction":
+                for mark in read_direction(child, self.spanners):
+                    read.put(whole(child.findtext("staff"), 1), clock + self._offset(child), mark)
+            elif tag == "sound":
+                for mark in read_sound(child):
+                    read.put(1, clock + self._offset(child), mark)
+            elif tag == "harmony":
+                for mark in read_harmony(child):
+                    read.put(whole(child.findtext("staff"), 1), clock + self._offset(child), mark)
+            elif tag == "figured-bass":
+                read.put(1, clock, read_figured_bass(child, self.divisions))
             elif tag == "barline":
-                _barline(child, read)
+                where, marks = read_barline(child)
+                if where == "middle":
+                    for mark in marks:
+                        read.put(1, clock, mark)
+                else:  # each by its kind: sources put some at the wrong end
+                    read.left += [m for m in marks if SCOPES[m.name] == "measure"]
+                    read.right += [m for m in marks if SCOPES[m.name] == "end"]
             read.cursor_end = max(read.cursor_end, clock)
         return read
 
     def _quarters(self, element: etree._Element) -> Fraction:
-        return _number(element.findtext("duration"), Fraction(0)) / self.divisions
+        return number(element.findtext("duration"), Fraction(0)) / self.divisions
+
+    def _offset(self, element: etree._Element) -> Fraction:
+        return number(element.findtext("offset"), Fraction(0)) / self.divisions
 
     def _note(self, element: etree._Element, clock: Fraction, start: Fraction) -> Raw:
         grace = element.find("grace")
         chord = element.find("chord") is not None
         quarters = Fraction(0) if grace is not None else self._quarters(element)
         rest = element.find("rest")
-        kind = KIND_OF.get(_clean(element.findtext("type")))
+        kind = KIND_OF.get(clean(element.findtext("type")))
         modification = element.find("time-modification")
         ratio = (1, 1)
         if modification is not None:
             ratio = (
-                _whole(modification.findtext("actual-notes"), 1) or 1,
-                _whole(modification.findtext("normal-notes"), 1) or 1,
+                whole(modification.findtext("actual-notes"), 1) or 1,
+                whole(modification.findtext("normal-notes"), 1) or 1,
             )
+        marks = read_notations(element, self.spanners)
+        states = tuple(clean(b.text) for b in sorted(element.iterfind("beam"), key=lambda b: whole(b.get("number"), 1)))
+        if states:
+            marks.append(Mark(BEAMS, states))
         raw = Raw(
-            voice=_clean(element.findtext("voice")) or "1",
-            staff=min(max(_whole(element.findtext("staff"), 1), 1), self.part.staves) - 1,
+            voice=clean(element.findtext("voice")) or "1",
+            staff=min(max(whole(element.findtext("staff"), 1), 1), self.part.staves) - 1,
             start=start if chord else clock,
             quarters=quarters,
             chord=chord,
             grace=None if grace is None else ("slash" if grace.get("slash") == "yes" else "plain"),
             value=None if kind is None else Value(kind, min(len(element.findall("dot")), 4)),
             ratio=ratio,
-            tuplets=[
-                (t.get("type", ""), t.get("number") or "1", _tuplet_ratio(t))
-                for t in element.iterfind("notations/tuplet")
-            ],
-            marks=[_fermata(f) for f in element.iterfind("notations/fermata")][:1],
+            tuplets=[_tuplet(t) for t in element.iterfind("notations/tuplet")],
+            marks=marks,
         )
         if rest is not None:
             raw.rest = True
@@ -207,68 +239,44 @@ class _PartReader:
             raw.hidden = element.get("print-object") == "no"
             if rest.find("display-step") is not None:
                 raw.position = _place(rest, "display-")
+            raw.marks = [m for m in marks if m.name != BEAMS]
             return raw
-        pitch = element.find("pitch")
-        tie = any(t.get("type") == "start" for t in element.iterfind("tie"))
-        marks: tuple[Mark, ...] = ()
-        if not tie and any(t.get("type") == "start" for t in element.iterfind("notations/tied")):
-            marks = (Mark("drawn-tie"),)
-        if pitch is not None:
-            alter = _number(pitch.findtext("alter"), Fraction(0))
-            place = _place(pitch, "")
-            raw.notes = [
-                Note(Pitch(place.step, place.octave, int(alter) if alter.denominator == 1 else alter), tie, marks)
-            ]
-        else:
-            unpitched = element.find("unpitched")
-            shown = unpitched is not None and unpitched.find("display-step") is not None
-            if not shown:
-                marks += (Mark("unplaced"),)
-            raw.notes = [Note(_place(unpitched, "display-") if shown else Pitch("B", 4), tie, marks, True)]
+        raw.notes = [self._head(element, [m for m in marks if m.name in OWN])]
+        raw.marks = [m for m in marks if m.name not in OWN]
         return raw
 
+    def _head(self, element: etree._Element, own: list[Mark]) -> Note:
+        """One note head with what it has for itself."""
+        pitch = element.find("pitch")
+        tie = any(t.get("type") == "start" for t in element.iterfind("tie"))
+        marks = own + read_head(element)
+        if not tie and any(t.get("type") == "start" for t in element.iterfind("notations/tied")):
+            marks.append(Mark("drawn-tie"))
+        instrument = element.find("instrument")
+        if instrument is not None and self.instruments.get(instrument.get("id"), 1) > 1:
+            marks.append(Mark("instrument-id", (Fraction(self.instruments[instrument.get("id")]),)))
+        if pitch is not None:
+            alter = number(pitch.findtext("alter"), Fraction(0)).limit_denominator(10**6)
+            place = _place(pitch, "")
+            spelled = Pitch(place.step, place.octave, int(alter) if alter.denominator == 1 else alter)
+            return Note(spelled, tie, tuple(marks))
+        unpitched = element.find("unpitched")
+        shown = unpitched is not None and unpitched.find("display-step") is not None
+        if not shown:
+            marks.append(Mark("unplaced"))
+        return Note(_place(unpitched, "display-") if shown else Pitch("B", 4), tie, tuple(marks), True)
+
     def _attributes(self, element: etree._Element, clock: Fraction, read: _Read) -> None:
-        divisions = _number(element.findtext("divisions"), Fraction(0))
+        divisions = number(element.findtext("divisions"), Fraction(0))
         if divisions > 0:
             self.divisions = divisions
-        for key in element.iterfind("key"):
-            self._put(read, key, clock, _key(key))
-        for time in element.iterfind("time"):
-            found = _time(time)
-            if found is not None:
-                self.time = found
-                self._put(read, time, clock, found)
-        for clef in element.iterfind("clef"):
-            sign = _clean(clef.findtext("sign"))
-            sign = sign if sign in SIGNS else {"percussion2": "percussion", "tab": "TAB"}.get(sign, "none")
-            line = clef.findtext("line")
-            number = _whole(clef.get("number"), 1)
-            mark = Clef(
-                sign,
-                _whole(line, 0) or ({"G": 2, "F": 4, "C": 3}.get(sign)),
-                _whole(clef.findtext("clef-octave-change"), 0),
-            )
-            _timed(read.marks[min(max(number, 1), self.part.staves) - 1], clock, mark)
+        for staff, mark in read_attributes(element):
+            if isinstance(mark, Time):
+                self.time = mark
+            read.put(staff, clock, mark)
         for transpose in element.iterfind("transpose"):
-            args = [_number(transpose.findtext("chromatic"), Fraction(0))]
-            diatonic, octave = transpose.findtext("diatonic"), transpose.findtext("octave-change")
-            if diatonic is not None or octave is not None:
-                args.append(_number(diatonic, Fraction(0)))
-            if octave is not None:
-                args.append(_number(octave, Fraction(0)))
-            read.part_marks.append(Mark("transpose", tuple(args)))
-
-    def _put(self, read: _Read, element: etree._Element, clock: Fraction, mark: Attribute) -> None:
-        number = element.get("number")
-        staves = range(self.part.staves) if number is None else [min(_whole(number, 1), self.part.staves) - 1]
-        for staff in staves:
-            _timed(read.marks[staff], clock, mark)
-
-
-def _timed(marks: list[TimedMark], clock: Fraction, mark: Attribute) -> None:
-    """Put a key, time or clef on a time line; a second one at the same moment takes the first one's place."""
-    marks[:] = [t for t in marks if t.offset != clock or type(t.mark) is not type(mark)]
-    marks.append(TimedMark(clock, mark))
+            if not transpose.get("number"):
+                read.part_marks.append(Mark("transpose", read_transpose(transpose)))
 
 
 def _add_chord_note(voices: dict[str, list[Raw]], raw: Raw) -> None:
@@ -278,109 +286,23 @@ def _add_chord_note(voices: dict[str, list[Raw]], raw: Raw) -> None:
         if other.grace != raw.grace or other.start != raw.start:
             break
         if other.notes and other.quarters == raw.quarters and other.staff == raw.staff and other.value == raw.value:
-            other.notes += raw.notes
-            other.marks += [m for m in raw.marks if m not in other.marks]
+            own = tuple(m for m in raw.marks if m.name != BEAMS and not (m in other.marks and "fermata" in m.name))
+            other.notes += [replace(note, marks=note.marks + own) for note in raw.notes]
             return
     raw.chord = False
     voices.setdefault(f"{raw.voice} apart", []).append(raw)
 
 
-def _instrument(header: etree._Element) -> list[Attribute]:
-    marks: list[Attribute] = []
-    program = header.findtext("midi-instrument/midi-program")
-    if program is not None and 1 <= _whole(program, 0) <= 128:
-        marks.append(Mark("instrument", (Fraction(_whole(program, 0)),)))
-    sound = _clean(header.findtext("score-instrument/instrument-sound"))
-    if sound:
-        marks.append(Mark("sound", (sound,)))
-    return marks
-
-
-def _barline(element: etree._Element, read: _Read) -> None:
-    left = element.get("location") == "left"
-    style = _clean(element.findtext("bar-style"))
-    repeat = element.find("repeat")
-    ending = element.find("ending")
-    if ending is not None and ending.get("type") == "start":
-        read.left.append(Mark("ending", (_clean(ending.get("number")) or "1",)))
-    elif ending is not None:
-        read.right.append(Mark("ending-open)" if ending.get("type") == "discontinue" else "ending)"))
-    if repeat is not None and repeat.get("direction") == "forward":
-        read.left.append(Mark("repeat("))
-    elif repeat is not None:
-        times = _whole(repeat.get("times"), 0)
-        read.right.append(Mark("repeat)", (Fraction(times),) if times else ()))
-    if left:
-        name = {"light-light": "left-double", "regular": ""}.get(style, f"left-{style}")
-        if style and name in NAMES and not (repeat is not None and style == "heavy-light"):
-            read.left.append(Mark(name))
-    elif (
-        element.get("location") != "middle"
-        and style in RIGHT_STYLES
-        and (repeat is None or style != "light-heavy")  # which a repeat has anyway
-    ):
-        read.right.append(Mark(RIGHT_STYLES[style]))
-
-
-def _key(element: etree._Element) -> Key:
-    steps = [_clean(s.text) for s in element.iterfind("key-step")]
-    mode = _clean(element.findtext("mode")) or None
-    if steps:
-        alters = [_number(a.text, Fraction(0)) for a in element.iterfind("key-alter")]
-        pairs = tuple((s, int(a) if a.denominator == 1 else a) for s, a in zip(steps, alters) if s in "CDEFGAB")
-        if pairs:
-            return Key(0, None, pairs)
-    fifths = max(-14, min(14, _whole(element.findtext("fifths"), 0)))
-    return Key(fifths, mode if mode in MODES else None)
-
-
-def _time(element: etree._Element) -> Time | None:
-    symbol = element.get("symbol")
-    if element.find("senza-misura") is not None:
-        return Time(())
-    terms = []
-    for beats, unit in zip(element.iterfind("beats"), element.iterfind("beat-type")):
-        counts = tuple(_whole(b, 0) for b in (beats.text or "").split("+"))
-        if min(counts) < 1 or _whole(unit.text, 0) not in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024):
-            return None
-        terms.append((counts, _whole(unit.text, 0)))
-    return Time(tuple(terms), symbol if symbol in ("common", "cut", "single-number") else None) if terms else None
-
-
-def _tuplet_ratio(element: etree._Element) -> tuple[int, int] | None:
-    actual = _whole(element.findtext("tuplet-actual/tuplet-number"), 0)
-    normal = _whole(element.findtext("tuplet-normal/tuplet-number"), 0)
-    return (actual, normal) if actual and normal else None
-
-
-def _fermata(element: etree._Element) -> Mark:
-    if element.get("type") == "inverted":
-        return Mark("inverted-fermata")
-    return Mark(FERMATAS.get(_clean(element.text), "fermata"))
+def _tuplet(element: etree._Element) -> tuple[str, str, tuple[int, int] | None, tuple[Mark, ...]]:
+    """start or stop, its number, the ratio if it is said, how it is drawn."""
+    actual = whole(element.findtext("tuplet-actual/tuplet-number"), 0)
+    normal = whole(element.findtext("tuplet-normal/tuplet-number"), 0)
+    shown = element.get("show-number")
+    marks = (Mark(f"tuplet-number-{shown}"),) if shown in ("none", "both") else ()
+    return element.get("type", ""), element.get("number") or "1", (actual, normal) if actual and normal else None, marks
 
 
 def _place(element: etree._Element, prefix: str) -> Pitch:
-    step = _clean(element.findtext(prefix + "step"))
-    octave = _whole(element.findtext(prefix + "octave"), 4)
+    step = clean(element.findtext(prefix + "step"))
+    octave = whole(element.findtext(prefix + "octave"), 4)
     return Pitch(step if step in tuple("CDEFGAB") else "B", max(0, min(9, octave)))
-
-
-def _clean(text: str | None) -> str:
-    """Text without the white space around it and without control characters."""
-    if not text:
-        return ""
-    return "".join(c if c >= " " and c != "\x7f" else "\n" if c in "\r\n" else " " for c in text).strip()
-
-
-def _whole(text: str | None, default: int) -> int:
-    try:
-        return int((text or "").strip())
-    except ValueError:
-        return default
-
-
-def _number(text: str | None, default: Fraction) -> Fraction:
-    try:
-        return Fraction((text or "").strip())
-    except (ValueError, ZeroDivisionError):
-        return default

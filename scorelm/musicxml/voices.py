@@ -25,7 +25,7 @@ class Raw:
     grace: str | None
     value: Value | None  # as written, without `exact`
     ratio: Ratio  # actual, normal: of all tuplets around it
-    tuplets: list[tuple[str, str, Ratio | None]]  # ("start" / "stop", number, ratio if it is said)
+    tuplets: list[tuple[str, str, Ratio | None, tuple[Mark, ...]]]  # "start" / "stop", number, ratio if said, marks
     marks: list[Mark]
     notes: list[Note] = field(default_factory=list)
     rest: bool = False
@@ -84,10 +84,13 @@ def _untangle(events: list[Raw]) -> list[list[Raw]]:
 class _Level:
     """An open tuplet while its items are gathered."""
 
-    def __init__(self, ratio: Ratio, number: str | None, from_previous: bool = False) -> None:
+    def __init__(
+        self, ratio: Ratio, number: str | None, from_previous: bool = False, marks: tuple[Mark, ...] = ()
+    ) -> None:
         self.ratio = ratio
         self.number = number  # None: the source does not mark it
         self.from_previous = from_previous
+        self.marks = marks
         self.items: list[Item] = []
 
 
@@ -139,7 +142,7 @@ class _Builder:
         wanted = Fraction(*raw.ratio)
         if raw.grace is not None and wanted == 1:
             return  # graces rarely say the ratio that they stand in
-        starts = any(kind == "start" for kind, _, _ in raw.tuplets)
+        starts = any(t[0] == "start" for t in raw.tuplets)
         while self.stack and (
             (starts and self.stack[-1].number is None)
             # one that starts now stands inside what is open only if it changes the ratio
@@ -158,7 +161,7 @@ class _Builder:
                 product *= Fraction(*ratio)
             if product == wanted:
                 self.stack += [_Level(r, str(i + 1), True) for i, r in enumerate(self.came_over)]
-        for i, (_, number, ratio) in enumerate(starts):
+        for i, (_, number, ratio, marks) in enumerate(starts):
             rest = wanted / self._product()
             last = i == len(starts) - 1
             if last and not self.stack:
@@ -171,14 +174,14 @@ class _Builder:
                 chosen = ratio
             if chosen[0] == chosen[1]:
                 continue
-            self.stack.append(_Level(chosen, number))
+            self.stack.append(_Level(chosen, number, marks=marks))
         if self._product() != wanted:
             rest = wanted / self._product()
             chosen = raw.ratio if not self.stack else (rest.numerator, rest.denominator)
             self.stack.append(_Level(chosen, None))
 
     def _close_stopped(self, raw: Raw) -> None:
-        stops = [number for kind, number, _ in raw.tuplets if kind == "stop"]
+        stops = [t[1] for t in raw.tuplets if t[0] == "stop"]
         for number in sorted(stops, reverse=True):
             if any(level.number == number or level.from_previous for level in self.stack):
                 while self.stack:
@@ -190,7 +193,7 @@ class _Builder:
     def _close(self, into_next: bool = False) -> None:
         level = self.stack.pop()
         if level.items:
-            marks = (Mark("tuplet-none"),) if level.number is None else ()
+            marks = (Mark("tuplet-none"),) if level.number is None else level.marks
             self._target().append(Tuplet(*level.ratio, tuple(level.items), level.from_previous, into_next, marks))
 
     def _event(self, raw: Raw, alone: bool) -> Item:

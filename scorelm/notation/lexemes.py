@@ -158,7 +158,6 @@ def vocabulary_hash(size: int = len(LEXEMES)) -> str:
     return hashlib.sha256("\n".join(LEXEMES[:size]).encode()).hexdigest()[:16]
 
 
-
 _outside = sorted((x for x in LEXEMES[2:] if not x.startswith("<0x") and x not in ' "'), key=len, reverse=True)
 STRING_PATTERN = r'"[^"|]*"?'
 LEXEME_PATTERN = "|".join(re.escape(x) for x in _outside)

@@ -108,7 +108,37 @@ def spell_arguments(args: tuple[Argument, ...]) -> str:
 
 
 def spell_mark(mark: Mark) -> str:
+    if mark.name == "lyric":
+        return _spell_lyric(mark)
     return mark_lexeme(mark.name) + spell_arguments(mark.args)
+
+
+# A lyric's arguments: its verse (a number, or a name), its text, how its syllable stands in the word, then
+# pairs of an elision and the next text, last how an extender begins or ends.
+SYLLABICS = {"single": ("", ""), "begin": ("", "~"), "middle": ("~", "~"), "end": ("~", "")}
+EXTENDS = {
+    "extend": "=",
+    "extend-start": "!extend-start!",
+    "extend-stop": "!extend-stop!",
+    "extend-continue": "!extend-continue!",
+}
+
+
+def _spell_lyric(mark: Mark) -> str:
+    """``l"bless"``, ``l2"Hal"~``, ``l~"le"~=``, ``l:"chorus""lu"``, ``l"a"!elision!"‿""b"``."""
+    try:
+        verse, text, syllabic, *more = mark.args
+        before, behind = SYLLABICS[str(syllabic)]
+        extend = EXTENDS[str(more.pop())] if len(more) % 2 else ""
+        strings = [spell_string(str(arg)) for arg in (text, *more)]
+    except (ValueError, KeyError):
+        raise ScoreError(f"a lyric of {mark.args}") from None
+    if isinstance(verse, str):
+        number = ":" + spell_string(verse)
+    else:
+        number = "" if verse == 1 else spell_number(verse)
+    pairs = "".join("!elision!" + a + b for a, b in zip(strings[1::2], strings[2::2]))
+    return "l" + number + before + strings[0] + pairs + behind + extend
 
 
 def spell_key(key: Key) -> str:

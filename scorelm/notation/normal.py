@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from scorelm.notation.marks import rank
+from scorelm.notation.marks import SCOPES, rank
 from scorelm.notation.model import (
     Attribute,
+    Chord,
     Item,
     Key,
     Mark,
@@ -29,6 +30,8 @@ from scorelm.notation.model import (
     Voice,
 )
 from scorelm.notation.values import fill
+
+_ARPEGGIOS = ("arpeggio", "arpeggio-up", "arpeggio-down")
 
 
 def normalise(score: Score) -> Score:
@@ -135,6 +138,7 @@ def _normal_item(item: Item, ratio: Fraction) -> Item:
         return item
     if isinstance(item, Rest):
         return replace(item, marks=_ordered(item.marks)) if len(item.marks) > 1 else item
+    item = _lifted(item)
     notes = item.notes
     if len(notes) > 1:
         notes = tuple(sorted(notes, key=note_order))
@@ -143,6 +147,19 @@ def _normal_item(item: Item, ratio: Fraction) -> Item:
     if notes is item.notes and len(item.marks) < 2:
         return item
     return replace(item, notes=notes, marks=_ordered(item.marks))
+
+
+def _lifted(chord: Chord) -> Chord:
+    """What the only note of a chord bears, or an arpeggio that all its notes bear, is the chord's."""
+    first, *others = chord.notes
+    lifted = tuple(
+        m for m in first.marks
+        if SCOPES.get(m.name) == "event" and (not others or (m.name in _ARPEGGIOS and all(m in n.marks for n in others)))
+    )  # fmt: skip
+    if not lifted:
+        return chord
+    notes = tuple(replace(n, marks=tuple(m for m in n.marks if m not in lifted)) for n in chord.notes)
+    return replace(chord, notes=notes, marks=(*chord.marks, *lifted))
 
 
 def note_order(note: Note) -> tuple[int, int, Fraction | int, bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from scorelm.notation.lexemes import COMMON_PARTS, DURATIONS, SIMPLE_TUPLETS
+from scorelm.notation.marks import CLEF_OF
 from scorelm.notation.model import (
     Attribute,
     Chord,
@@ -212,7 +213,7 @@ class VoiceReader:
         """Read what stands here into ``out``; False where nothing of a voice does."""
         token = self.s.tokens[self.s.i]
         scope = SCOPE_OF.get(token)
-        if scope == "time" or token == "$" or token.startswith("!clef"):
+        if scope == "time" or token == "$" or token in CLEF_OF:
             self._timed(token)
         elif (
             token in VALUES
@@ -248,7 +249,7 @@ class VoiceReader:
                 raise s.error("a key or a time after '$'")
             mark = found
         else:
-            mark = s.clef() if token.startswith("!clef") else s.mark()
+            mark = s.clef() if token in CLEF_OF else s.mark()
         self.marks.append(TimedMark(self.clock, mark))
 
     def _tuplet(self, ratio: Fraction, depth: int) -> Tuplet:
@@ -376,6 +377,8 @@ class VoiceReader:
         step, octave, alter = (*s.place("the note's place on the staff"), 0) if unpitched else s.pitch()
         tie = s.take("-")
         note_marks: list[Mark] = []
-        while SCOPE_OF.get(s.tokens[s.i]) == "note":
+        while SCOPE_OF.get(s.tokens[s.i]) == "note" or s.tokens[s.i] == "`":
+            if s.take("`") and SCOPE_OF.get(s.tokens[s.i]) != "event":
+                raise s.error("a mark of events, for this note alone")
             note_marks.append(s.mark())
         return Note(Pitch(step, octave, alter), tie, tuple(note_marks), unpitched)

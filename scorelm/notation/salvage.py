@@ -14,6 +14,7 @@ from fractions import Fraction
 
 from scorelm.errors import FormatError
 from scorelm.notation.lexemes import COMMON_PARTS, IDS, SIMPLE_TUPLETS
+from scorelm.notation.marks import CLEF_OF
 from scorelm.notation.model import (
     Attribute,
     Chord,
@@ -99,7 +100,7 @@ class Salvage:
         while s.tokens[s.i] not in PART_OPENINGS:
             start, token = s.i, s.tokens[s.i]
             scope = SCOPE_OF.get(token)
-            begins_music = token in MUSIC or scope in ("time", "event", "end") or token.startswith("!clef")
+            begins_music = token in MUSIC or scope in ("time", "event", "end") or token in CLEF_OF
             if begins_music and not to_opening:
                 break
             try:
@@ -264,7 +265,7 @@ class Salvage:
         while s.tokens[s.i] not in MUSIC:
             start, token = s.i, s.tokens[s.i]
             scope = SCOPE_OF.get(token)
-            if scope in ("time", "event") or token.startswith("!clef"):
+            if scope in ("time", "event") or token in CLEF_OF:
                 break
             try:
                 if scope == "part":

@@ -11,11 +11,12 @@ from functools import cache
 
 from scorelm.errors import FormatError
 from scorelm.notation.lexemes import SCANNER
-from scorelm.notation.marks import CLEF_OF, SCOPES, mark_lexeme, read_string
+from scorelm.notation.marks import CLEF_OF, EXTENDS, SCOPES, SYLLABICS, mark_lexeme, read_string
 from scorelm.notation.model import Argument, Clef, Key, Mark, Time
 from scorelm.notation.pitches import ALTER_OF, MAX_ALTER, PITCH_OF, SIGN_OF
 
 MAX_DIGITS = 9
+EXTEND_OF = {sign: extend for extend, sign in EXTENDS.items()}
 NAME_OF = {mark_lexeme(name): name for name in SCOPES}
 SCOPE_OF = {mark_lexeme(name): scope for name, scope in SCOPES.items()}
 SYMBOLS = frozenset(
@@ -119,10 +120,30 @@ class Scanner:
         """A named mark, the cursor on its name."""
         name = NAME_OF[self.tokens[self.i]]
         self.i += 1
+        if name == "lyric":
+            return self._lyric()
         token = self.tokens[self.i]
         if token[:1] in ('"', "-") or (len(token) == 1 and token.isdigit()):
             return Mark(name, self.arguments())
         return _plain_mark(name)
+
+    def _lyric(self) -> Mark:
+        """A lyric behind its ``l``; its arguments as in marks.py."""
+        verse: Argument = Fraction(1)
+        if self.take(":"):
+            verse = self.string("the name of a verse")
+        elif self.tokens[self.i].isdigit():
+            verse = Fraction(self.digits())
+        before = self.take("~")
+        args: list[Argument] = [self.string("a syllable in quotes")]
+        while self.take("!elision!"):
+            args += [self.string("the sign of an elision"), self.string("the syllable behind an elision")]
+        behind = self.take("~")
+        syllabic = next(name for name, signs in SYLLABICS.items() if signs == ("~" * before, "~" * behind))
+        extend = EXTEND_OF.get(self.tokens[self.i])
+        if extend:
+            self.i += 1
+        return Mark("lyric", (verse, args[0], syllabic, *args[1:], *([extend] if extend else [])))
 
     def key_or_time(self) -> Key | Time | None:
         """A key or a time if one stands here."""

@@ -8,7 +8,7 @@ voice   = *( ["$"] time-mark / graces / event / tuplet )
 tuplet  = open ["+:"] *mark 1*( ... ) ( "]" / "]+" )
 graces  = "{" ["/"] 1*event "}"
 event   = *mark [ duration ["@" length] ] ( note *( "+" note ) / rest )
-note    = ["n"] pitch ["-"] *mark
+note    = ["n"] pitch ["-"] *( mark / "`" event-mark )
 rest    = "z" / "x" / "y" / "Z" / "X"  [ "o" pitch ]
 """
 
@@ -21,7 +21,7 @@ from fractions import Fraction
 
 from scorelm.errors import ScoreError
 from scorelm.notation.lexemes import SIMPLE_TUPLETS
-from scorelm.notation.marks import mark_name, spell_attribute, spell_mark, spell_number, spell_string
+from scorelm.notation.marks import SCOPES, mark_name, spell_attribute, spell_mark, spell_number, spell_string
 from scorelm.notation.model import (
     Attribute,
     Chord,
@@ -289,5 +289,5 @@ class _Voice:
         if note.tie:
             text += "-"
         if note.marks:
-            text += "".join(spell_mark(mark) for mark in note.marks)
+            text += "".join(("`" if SCOPES[mark.name] == "event" else "") + spell_mark(mark) for mark in note.marks)
         return text

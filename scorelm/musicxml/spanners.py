@@ -1,0 +1,38 @@
+"""Numbers of slurs, hairpins, brackets: a source's own become the smallest that are free."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from scorelm.notation.model import Argument
+
+
+class Spanners:
+    """What is open in one part, by kind.
+
+    A stop may stand before its start in the document (voices are written one after another): then the stop
+    takes a number and the start finds it.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[str, dict[str, tuple[int, str, str]]] = {}  # kind -> source's number -> ours, type, data
+
+    def number(self, kind: str, number: str | None, start: bool, data: str = "") -> tuple[tuple[Argument, ...], str]:
+        """The arguments that tell this start or stop apart (none for number 1), and the data of its other end."""
+        opened = self._open.setdefault(kind, {})
+        key, turn = number or "1", "start" if start else "stop"
+        if key in opened and opened[key][1] != turn:
+            own, _, other = opened.pop(key)
+            return _arguments(own), other
+        taken = {own for k, (own, _, _) in opened.items() if k != key}
+        own = next(n for n in range(1, len(taken) + 2) if n not in taken)
+        opened[key] = (own, turn, data)
+        return _arguments(own), ""
+
+    def current(self, kind: str, number: str | None) -> tuple[Argument, ...]:
+        """The arguments of what goes on here."""
+        return _arguments(self._open.get(kind, {}).get(number or "1", (1, "", ""))[0])
+
+
+def _arguments(own: int) -> tuple[Argument, ...]:
+    return () if own == 1 else (Fraction(own),)
