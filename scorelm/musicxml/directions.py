@@ -69,11 +69,11 @@ def _direction(element: etree._Element, placement: str | None, spanners: Spanner
     if tag == "octave-shift":
         kind = element.get("type")
         if kind == "stop":
-            args, _ = spanners.number("octave-shift", element.get("number"), False)
+            args = spanners.number("octave-shift", element.get("number"), False)
             return [Mark("ottava)", args)]
         if kind == "continue":
             return [Mark("ottava-continue", spanners.current("octave-shift", element.get("number")))]
-        args, _ = spanners.number("octave-shift", element.get("number"), True)
+        args = spanners.number("octave-shift", element.get("number"), True)
         return [Mark(OTTAVAS.get((kind or "down", whole(element.get("size"), 8)), "8va("), args)]
     if tag == "pedal":
         line: tuple[Argument, ...] = ("line",) if element.get("line") == "yes" else ()
@@ -133,18 +133,16 @@ def _wedge(element: etree._Element, spanners: Spanners) -> list[Mark]:
         return [Mark("wedge-continue", spanners.current("wedge", element.get("number")))]
     niente: tuple[Argument, ...] = ("niente",) if element.get("niente") == "yes" else ()
     if kind == "stop":
-        args, opened = spanners.number("wedge", element.get("number"), False)
-        return [Mark((opened or "<") + ")", args + niente)]
-    sign = ">" if kind == "diminuendo" else "<"
-    args, _ = spanners.number("wedge", element.get("number"), True, sign)
-    return [Mark(sign + "(", args + niente)]
+        return [Mark("<)", spanners.number("wedge", element.get("number"), False) + niente)]
+    args = spanners.number("wedge", element.get("number"), True)
+    return [Mark(">(" if kind == "diminuendo" else "<(", args + niente)]
 
 
 def _dashes(element: etree._Element, spanners: Spanners) -> list[Mark]:
     tag, kind = str(element.tag), element.get("type")
     if kind == "continue":
         return [Mark(f"{tag}-continue", spanners.current(tag, element.get("number")))]
-    args, _ = spanners.number(tag, element.get("number"), kind != "stop")
+    args = spanners.number(tag, element.get("number"), kind != "stop")
     if tag == "bracket":
         end = element.get("line-end") or "none"
         line = element.get("line-type")

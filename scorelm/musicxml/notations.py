@@ -195,7 +195,7 @@ def _line(element: etree._Element, name: str, spanners: Spanners) -> list[Mark]:
         return [Mark(found, spanners.current(name, element.get("number")))] if name in ("slur", "wavy") else []
     if kind not in ("start", "stop"):
         return []
-    args, _ = spanners.number(name, element.get("number"), kind == "start")
+    args = spanners.number(name, element.get("number"), kind == "start")
     if name in ("gliss", "slide", "hammer-on", "pull-off"):
         args += _texts(element)
     out = [Mark(name + ("(" if kind == "start" else ")"), args)]
@@ -223,7 +223,8 @@ def _lyric(element: etree._Element) -> Mark:
     if len(texts) % 2 == 0:
         texts.append("")
     syllabic = clean(element.findtext("syllabic")) or "single"
-    syllabic = syllabic if syllabic in ("single", "begin", "middle", "end") else "single"
+    if syllabic not in ("begin", "middle", "end") or texts == [""]:
+        syllabic = "single"
     args: tuple[Argument, ...] = (verse, texts[0], syllabic, *texts[1:])
     extend = element.find("extend")
     if extend is not None:

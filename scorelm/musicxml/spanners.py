@@ -15,23 +15,22 @@ class Spanners:
     """
 
     def __init__(self) -> None:
-        self._open: dict[str, dict[str, tuple[int, str, str]]] = {}  # kind -> source's number -> ours, type, data
+        self._open: dict[str, dict[str, tuple[int, bool]]] = {}  # kind -> source's number -> ours, opened by a start
 
-    def number(self, kind: str, number: str | None, start: bool, data: str = "") -> tuple[tuple[Argument, ...], str]:
-        """The arguments that tell this start or stop apart (none for number 1), and the data of its other end."""
+    def number(self, kind: str, number: str | None, start: bool) -> tuple[Argument, ...]:
+        """The arguments that tell this start or stop apart: none for number 1."""
         opened = self._open.setdefault(kind, {})
-        key, turn = number or "1", "start" if start else "stop"
-        if key in opened and opened[key][1] != turn:
-            own, _, other = opened.pop(key)
-            return _arguments(own), other
-        taken = {own for k, (own, _, _) in opened.items() if k != key}
+        key = number or "1"
+        if key in opened and opened[key][1] != start:
+            return _arguments(opened.pop(key)[0])
+        taken = {own for k, (own, _) in opened.items() if k != key}
         own = next(n for n in range(1, len(taken) + 2) if n not in taken)
-        opened[key] = (own, turn, data)
-        return _arguments(own), ""
+        opened[key] = (own, start)
+        return _arguments(own)
 
     def current(self, kind: str, number: str | None) -> tuple[Argument, ...]:
         """The arguments of what goes on here."""
-        return _arguments(self._open.get(kind, {}).get(number or "1", (1, "", ""))[0])
+        return _arguments(self._open.get(kind, {}).get(number or "1", (1, True))[0])
 
 
 def _arguments(own: int) -> tuple[Argument, ...]:

@@ -29,15 +29,18 @@ from scorelm.notation.model import Argument, Attribute, Clef, Key, Mark, Time
 MAX_STRING_BYTES = 4096
 MAX_NUMBER = 10**9
 
-# Marks frequent enough for a sign of their own.
-SHORT = {"fermata": "H", "staccato": ".", "accent": ">", "tenuto": "N", "slur(": "(", "slur)": ")", "lyric": "l"}
-LONG = {sign: name for name, sign in SHORT.items()}
+# Marks frequent enough for a sign of their own. Those that have a lexeme of their name too are read by either.
+SHORT = {
+    "fermata": "H", "staccato": ".", "accent": ">", "tenuto": "N", "strong-accent": "V", "slur(": "(", "slur)": ")",
+    "lyric": "l", "arpeggio": "R", "on-staff": "O", "beam(": "I", "beam-continue": "J", "cautionary": "U",
+    "show-accidental": "*", "tuplet-number-none": "Q", "<(": "<", ">(": "\\", "<)": "S", "staff-shown": "Y",
+}  # fmt: skip
 
 TUPLET_MARKS = tuple(name for name in EVENT_MARKS if name.startswith("tuplet-"))
 SCOPES: dict[str, str] = {}
 for _scope, _names in (
     ("note", NOTE_MARKS),
-    ("event", [*SHORT, *EVENT_MARKS]),
+    ("event", ["fermata", "staccato", "accent", "tenuto", "slur(", "slur)", "lyric", *EVENT_MARKS]),
     ("time", TIME_MARKS),
     ("end", END_MARKS),
     ("measure", [*SCORE_MARKS, *MEASURE_MARKS]),
@@ -47,7 +50,9 @@ for _scope, _names in (
     SCOPES.update(dict.fromkeys(_names, _scope))
 
 _LEXEMES = {name: SHORT.get(name, name_lexeme(name)) for name in SCOPES}
-_RANK = {name: IDS[lexeme] for name, lexeme in _LEXEMES.items()}
+_RANK = {name: IDS[lexeme] for name, lexeme in _LEXEMES.items()} | {
+    "lyric": -1
+}  # before all marks, where it needs no "l"
 
 _ESCAPES = {"\\": "\\\\", '"': "\\q", "|": "\\p", "\n": "\\n"}
 _UNESCAPES = {escaped: char for char, escaped in _ESCAPES.items()}
@@ -109,36 +114,70 @@ def spell_arguments(args: tuple[Argument, ...]) -> str:
 
 def spell_mark(mark: Mark) -> str:
     if mark.name == "lyric":
-        return _spell_lyric(mark)
+        return spell_lyric(mark, True)
     return mark_lexeme(mark.name) + spell_arguments(mark.args)
 
 
 # A lyric's arguments: its verse (a number, or a name), its text, how its syllable stands in the word, then
 # pairs of an elision and the next text, last how an extender begins or ends.
-SYLLABICS = {"single": ("", ""), "begin": ("", "~"), "middle": ("~", "~"), "end": ("~", "")}
+SYLLABICS = {"single": ("", ""), "begin": ("", "-"), "middle": ("-", "-"), "end": ("-", "")}
 EXTENDS = {
-    "extend": "=",
-    "extend-start": "!extend-start!",
-    "extend-stop": "!extend-stop!",
+    "extend": "=", "extend-start": "!extend-start!", "extend-stop": "!extend-stop!",
     "extend-continue": "!extend-continue!",
-}
+}  # fmt: skip
 
 
-def _spell_lyric(mark: Mark) -> str:
-    """``l"bless"``, ``l2"Hal"~``, ``l~"le"~=``, ``l:"chorus""lu"``, ``l"a"!elision!"‿""b"``."""
+def spell_lyric(mark: Mark, behind_mark: bool) -> str:
+    """``"bless"``, ``2"Hal-"``, ``"-le-"=``, ``"a"!elision!"‿""b"``; behind a mark, which could take it for its
+    argument, with an ``l`` before it, and so where its verse has a name: ``l:"chorus""lu"``."""
     try:
         verse, text, syllabic, *more = mark.args
         before, behind = SYLLABICS[str(syllabic)]
         extend = EXTENDS[str(more.pop())] if len(more) % 2 else ""
-        strings = [spell_string(str(arg)) for arg in (text, *more)]
+        texts = [str(text), *map(str, more)]
     except (ValueError, KeyError):
         raise ScoreError(f"a lyric of {mark.args}") from None
+    if texts == [""] and syllabic == "begin":  # its hyphen would be read as one that leads to it
+        raise ScoreError("a word cannot begin with a syllable without text")
+    strings = [_syllable(t, i == 0, i == len(texts) - 1) for i, t in enumerate(texts[::2])]
     if isinstance(verse, str):
         number = ":" + spell_string(verse)
     else:
         number = "" if verse == 1 else spell_number(verse)
-    pairs = "".join("!elision!" + a + b for a, b in zip(strings[1::2], strings[2::2]))
-    return "l" + number + before + strings[0] + pairs + behind + extend
+    strings[0] = before + strings[0]
+    strings[-1] += behind
+    out = f'"{strings[0]}"' + "".join(
+        f'!elision!{spell_string(elision)}"{string}"' for elision, string in zip(texts[1::2], strings[1:])
+    )
+    return ("l" if behind_mark or isinstance(verse, str) else "") + number + out + extend
+
+
+def _syllable(text: str, first: bool, last: bool) -> str:
+    """A syllable as it stands in quotes: hyphens of its own at the ends are ``\\h``."""
+    spelled = spell_string(text)[1:-1]
+    if first and spelled.startswith("-"):
+        spelled = "\\h" + spelled[1:]
+    if last and spelled.endswith("-"):
+        spelled = spelled[:-1] + "\\h"
+    return spelled
+
+
+def read_syllable(spelled: str, first: bool, last: bool) -> tuple[str | None, bool, bool]:
+    """A quoted syllable -> its text (None where it is misspelled), whether a hyphen leads to it and away from it.
+
+    first, last: of the syllables that elisions join, which alone have these hyphens
+    """
+    inner = spelled[1:-1]
+    before = first and inner.startswith("-")
+    inner = inner[before:]
+    behind = last and inner.endswith("-")
+    inner = inner[: len(inner) - behind]
+    text = re.sub(r"\\.", lambda match: {**_UNESCAPES, "\\h": "-"}.get(match.group(), match.group()), inner)
+    try:
+        same = f'"{"-" * before}{_syllable(text, first, last)}{"-" * behind}"' == spelled
+    except ScoreError:
+        same = False
+    return text if same else None, before, behind
 
 
 def spell_key(key: Key) -> str:

@@ -223,6 +223,8 @@ class VoiceReader:
             or token in RESTS
             or token == "y"
             or token == "n"
+            or token[:1] == '"'
+            or "0" <= token[:1] <= "9"
         ):
             out.append(self._event(ratio))
         elif token == "{":
@@ -259,7 +261,7 @@ class VoiceReader:
         actual, normal = self._ratio()
         from_previous = s.take("+:")
         marks = []
-        while s.tokens[s.i].startswith("!tuplet-"):
+        while SCOPE_OF.get(s.tokens[s.i]) == "tuplet":
             marks.append(s.mark())
         items = self._items(ratio * Fraction(normal, actual), depth)
         if not items:
@@ -303,12 +305,15 @@ class VoiceReader:
 
     def _event_marks(self) -> tuple[Mark, ...]:
         s = self.s
-        if SCOPE_OF.get(s.tokens[s.i]) != "event":
-            return ()
         marks = []
-        while SCOPE_OF.get(s.tokens[s.i]) == "event":
-            marks.append(s.mark())
-        return tuple(marks)
+        while True:
+            token = s.tokens[s.i]
+            if SCOPE_OF.get(token) == "event":
+                marks.append(s.mark())
+            elif token[:1] == '"' or "0" <= token[:1] <= "9":
+                marks.append(s.lyric())
+            else:
+                return tuple(marks)
 
     def _duration(self) -> bool:
         """Read a duration if one stands here."""

@@ -389,7 +389,7 @@ class _LenientVoice(VoiceReader):
         actual, normal = self._ratio()
         from_previous = s.take("+:")
         marks = []
-        while s.tokens[s.i].startswith("!tuplet-"):
+        while SCOPE_OF.get(s.tokens[s.i]) == "tuplet":
             marks.append(s.mark())
         closed = _closes(s.tokens, s.i)
         items = self._items(ratio * Fraction(normal, actual), depth, 0 if closed else actual)

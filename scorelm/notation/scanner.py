@@ -10,15 +10,18 @@ from fractions import Fraction
 from functools import cache
 
 from scorelm.errors import FormatError
-from scorelm.notation.lexemes import SCANNER
-from scorelm.notation.marks import CLEF_OF, EXTENDS, SCOPES, SYLLABICS, mark_lexeme, read_string
+from scorelm.notation.lexemes import IDS, SCANNER, name_lexeme
+from scorelm.notation.marks import CLEF_OF, EXTENDS, SCOPES, SYLLABICS, mark_lexeme, read_string, read_syllable
 from scorelm.notation.model import Argument, Clef, Key, Mark, Time
 from scorelm.notation.pitches import ALTER_OF, MAX_ALTER, PITCH_OF, SIGN_OF
 
 MAX_DIGITS = 9
 EXTEND_OF = {sign: extend for extend, sign in EXTENDS.items()}
-NAME_OF = {mark_lexeme(name): name for name in SCOPES}
-SCOPE_OF = {mark_lexeme(name): scope for name, scope in SCOPES.items()}
+# by their sign, or by their name where both are lexemes
+NAME_OF = {
+    lexeme: name for name in SCOPES for lexeme in (name_lexeme(name), mark_lexeme(name)) if lexeme in IDS
+}  # fmt: skip
+SCOPE_OF = {lexeme: SCOPES[name] for lexeme, name in NAME_OF.items()}
 SYMBOLS = frozenset(
     f"!{name}!" for name in ("common", "cut", "single-number", "note-time", "dotted-note-time", "interchangeable")
 )
@@ -119,31 +122,46 @@ class Scanner:
     def mark(self) -> Mark:
         """A named mark, the cursor on its name."""
         name = NAME_OF[self.tokens[self.i]]
-        self.i += 1
         if name == "lyric":
-            return self._lyric()
+            return self.lyric()
+        self.i += 1
         token = self.tokens[self.i]
         if token[:1] in ('"', "-") or (len(token) == 1 and token.isdigit()):
             return Mark(name, self.arguments())
         return _plain_mark(name)
 
-    def _lyric(self) -> Mark:
-        """A lyric behind its ``l``; its arguments as in marks.py."""
+    def lyric(self) -> Mark:
+        """A lyric; its arguments as in marks.py."""
+        self.take("l")
         verse: Argument = Fraction(1)
         if self.take(":"):
             verse = self.string("the name of a verse")
         elif self.tokens[self.i].isdigit():
             verse = Fraction(self.digits())
-        before = self.take("~")
-        args: list[Argument] = [self.string("a syllable in quotes")]
+        at = self.i
+        spelled = [self._quoted("a syllable in quotes")]
+        elisions: list[str] = []
         while self.take("!elision!"):
-            args += [self.string("the sign of an elision"), self.string("the syllable behind an elision")]
-        behind = self.take("~")
-        syllabic = next(name for name, signs in SYLLABICS.items() if signs == ("~" * before, "~" * behind))
+            elisions.append(self.string("the sign of an elision"))
+            spelled.append(self._quoted("the syllable behind an elision"))
+        read = [read_syllable(s, i == 0, i == len(spelled) - 1) for i, s in enumerate(spelled)]
+        texts = [text for text, _, _ in read if text is not None]
+        if len(texts) < len(read):
+            raise self.error("a closed quote of text with the escapes \\\\ \\q \\p \\n \\h", at)
+        hyphens = "-" * read[0][1], "-" * read[-1][2]
+        syllabic = next(name for name, signs in SYLLABICS.items() if signs == hyphens)
         extend = EXTEND_OF.get(self.tokens[self.i])
         if extend:
             self.i += 1
-        return Mark("lyric", (verse, args[0], syllabic, *args[1:], *([extend] if extend else [])))
+        more = [x for pair in zip(elisions, texts[1:]) for x in pair]
+        return Mark("lyric", (verse, texts[0], syllabic, *more, *([extend] if extend else [])))
+
+    def _quoted(self, what: str) -> str:
+        token = self.tokens[self.i]
+        if not token.startswith('"'):
+            raise self.error(what)
+        self.i += 1
+        return token
 
     def key_or_time(self) -> Key | Time | None:
         """A key or a time if one stands here."""

@@ -21,13 +21,22 @@ from fractions import Fraction
 
 from scorelm.errors import ScoreError
 from scorelm.notation.lexemes import SIMPLE_TUPLETS
-from scorelm.notation.marks import SCOPES, mark_name, spell_attribute, spell_mark, spell_number, spell_string
+from scorelm.notation.marks import (
+    SCOPES,
+    mark_name,
+    spell_attribute,
+    spell_lyric,
+    spell_mark,
+    spell_number,
+    spell_string,
+)
 from scorelm.notation.model import (
     Attribute,
     Chord,
     Event,
     Item,
     Key,
+    Mark,
     Measure,
     Note,
     Part,
@@ -101,7 +110,7 @@ def measure_text(measure: Measure, parts: Sequence[Part], state: State, first: b
             out.append(mark_name("absent"))
             continue
         try:
-            out.append(_part(part, measure, state, index, name))
+            out.append(_part(part, measure, state, index, name, index == 0 and bool(out)))
         except ScoreError as error:
             raise ScoreError(f"part {index + 1}: {error}") from None
     out.extend(spell_mark(mark) for mark in measure.end)
@@ -119,7 +128,8 @@ def _part_head(name: str | None, staves: int, length: Fraction | None, marks: Se
     return head + "".join(spell_attribute(mark) for mark in marks)
 
 
-def _part(part: PartMeasure, measure: Measure, state: State, index: int, name: str | None) -> str:
+def _part(part: PartMeasure, measure: Measure, state: State, index: int, name: str | None, behind_mark: bool) -> str:
+    """``behind_mark``: attributes of the measure stand right before."""
     length = measure.length if part.length is None else part.length
     staves = state.staves[index]
     if len(part.staves) != staves:
@@ -127,7 +137,8 @@ def _part(part: PartMeasure, measure: Measure, state: State, index: int, name: s
     head = _part_head(name, staves, part.length, part.marks)
     state.enter_part(index, part.marks)
     unit = state.unit(index)
-    texts = [_staff(staff, length, unit) for staff in part.staves]
+    behind_mark = behind_mark or bool(head)
+    texts = [_staff(staff, length, unit, behind_mark and i == 0) for i, staff in enumerate(part.staves)]
     for staff in part.staves:
         for timed in staff.marks:
             if isinstance(timed.mark, Time):
@@ -135,7 +146,7 @@ def _part(part: PartMeasure, measure: Measure, state: State, index: int, name: s
     return head + "/".join(texts)
 
 
-def _staff(staff: Staff, length: Fraction, unit: Value) -> str:
+def _staff(staff: Staff, length: Fraction, unit: Value, behind_mark: bool) -> str:
     if len(staff.voices) > MAX_VOICES:
         raise ScoreError(f"a staff has at most {MAX_VOICES} voices, not {len(staff.voices)}")
     marks = list(staff.marks)
@@ -144,11 +155,11 @@ def _staff(staff: Staff, length: Fraction, unit: Value) -> str:
         raise ScoreError("a mark lies outside its measure")
     texts = []
     for voice in voices or ([()] if marks else []):
-        text, marks = _Voice(length, unit, marks).write(voice)
+        text, marks = _Voice(length, unit, marks, behind_mark and not texts).write(voice)
         texts.append(text)
     if marks:  # no voice has an event where these stand: a voice of spacers carries them
         carrier = tuple(_carrier(marks, length))
-        text, marks = _Voice(length, unit, marks).write(carrier)
+        text, marks = _Voice(length, unit, marks, False).write(carrier)
         texts = [text] if texts == [""] else [*texts, text]
     return "&".join(texts)
 
@@ -161,7 +172,7 @@ def _carrier(marks: Sequence[TimedMark], length: Fraction) -> list[Spacer]:
 class _Voice:
     """Writes one voice, with those marks of its staff's time line for which it has a moment."""
 
-    def __init__(self, length: Fraction, unit: Value, marks: list[TimedMark]) -> None:
+    def __init__(self, length: Fraction, unit: Value, marks: list[TimedMark], behind_mark: bool) -> None:
         self.out: list[str] = []
         self.length = length
         self.held = unit
@@ -170,6 +181,7 @@ class _Voice:
         self.clock = Fraction(0)
         self.depth = 0
         self.zero_time = 0
+        self.behind_mark = behind_mark  # whether what was written last can be followed by digits or strings
 
     def write(self, voice: Voice) -> tuple[str, list[TimedMark]]:
         """-> the voice's text and the marks that it had no moment for."""
@@ -188,6 +200,7 @@ class _Voice:
             self._zero()
             scoped = "$" if isinstance(timed.mark, (Key, Time)) else ""
             self.out.append(scoped + spell_attribute(timed.mark))
+            self.behind_mark = True
 
     def _zero(self) -> None:
         self.zero_time += 1
@@ -220,6 +233,7 @@ class _Voice:
         if tuplet.from_previous:
             self.out.append("+:")
         self.out.extend(spell_mark(mark) for mark in tuplet.marks)
+        self.behind_mark = bool(tuplet.marks) or lexeme is None
         self._items(tuplet.items, ratio * Fraction(tuplet.normal, tuplet.actual))
         self.out.append("]+" if tuplet.into_next else "]")
         self.depth -= 1
@@ -259,7 +273,7 @@ class _Voice:
             self.out.append(value.letter + exact)
 
     def _rest(self, rest: Rest) -> None:
-        self.out.extend(spell_mark(mark) for mark in rest.marks)
+        self._event_marks(rest.marks)
         if rest.value is None:
             if not rest.measure:
                 raise ScoreError("only a measure rest has no written value")
@@ -272,13 +286,24 @@ class _Voice:
         if rest.position is not None:
             self.out.append("o" + spell_pitch(rest.position.step, rest.position.octave))
 
+    def _event_marks(self, marks: Sequence[Mark]) -> None:
+        """Lyrics first; one that stands behind a mark says so, for it could be taken for an argument."""
+        for mark in marks:
+            if mark.name == "lyric":
+                self.out.append(spell_lyric(mark, self.behind_mark))
+                self.behind_mark = False
+            else:
+                self.out.append(spell_mark(mark))
+                self.behind_mark = True
+        self.behind_mark = False
+
     def _chord(self, chord: Chord) -> None:
         if not chord.notes:
             raise ScoreError("a chord without notes")
-        if chord.marks:
-            self.out.extend(spell_mark(mark) for mark in chord.marks)
+        self._event_marks(chord.marks)
         self._duration(chord.value)
         self.out.append("+".join([self._note(note) for note in chord.notes]))
+        self.behind_mark = bool(chord.notes[-1].marks)
 
     def _note(self, note: Note) -> str:
         pitch = note.pitch
