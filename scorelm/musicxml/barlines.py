@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from lxml import etree
@@ -11,6 +12,7 @@ from scorelm.musicxml.values import clean, whole
 from scorelm.notation.lexemes import NAMES
 from scorelm.notation.model import Argument, Attribute, Mark
 
+_NUMBERS = re.compile(r"[1-9]\d*(, ?[1-9]\d*)*")
 _STYLE_OF = inverse(RIGHT_STYLES)
 
 Sub = etree.SubElement
@@ -54,6 +56,13 @@ def read_barline(element: etree._Element) -> tuple[str, list[Mark]]:
     return where, out
 
 
+def ending_number(text: str) -> str:
+    """An ending's numbers as the schema takes them: "1, 2"; a space where there is none."""
+    if _NUMBERS.fullmatch(text):
+        return text
+    return ", ".join(n for n in re.findall(r"\d+", text) if n[0] != "0") or " "
+
+
 def write_left(marks: tuple[Attribute, ...]) -> etree._Element | None:
     named = [m for m in marks if isinstance(m, Mark)]
     names = {m.name for m in named}
@@ -91,10 +100,17 @@ def _write(
     for mark in marks:
         if mark.name == "ending":
             args = [str(a) for a in mark.args] or ["1"]
-            Sub(barline, "ending", number=args[0], type="start").text = args[1] if len(args) > 1 else None
+            number = ending_number(args[0])
+            shown = args[1] if len(args) > 1 else args[0] if number != args[0] else None
+            Sub(barline, "ending", number=number, type="start").text = shown
             break
         if mark.name in ("ending)", "ending-open)"):
-            Sub(barline, "ending", number=open_ending, type="stop" if mark.name == "ending)" else "discontinue")
+            Sub(
+                barline,
+                "ending",
+                number=ending_number(open_ending),
+                type="stop" if mark.name == "ending)" else "discontinue",
+            )
             break
     for mark in marks:
         if mark.name in ("repeat(", "repeat)"):

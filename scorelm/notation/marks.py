@@ -112,9 +112,58 @@ def spell_arguments(args: tuple[Argument, ...]) -> str:
     return out
 
 
+# What marks take, as a pattern of n (a number) and s (a string); those that are not named take nothing.
+_TAKES = {
+    "n": "on-staff instrument sound-tempo staff-lines staff-size capo multirest midi-channel midi-bank volume pan "
+    "unpitched-sound group-end instrument-id tremolo( tremolo)",
+    "n?": "slur( slur) slur-continue wavy( wavy) wavy-continue 8va( 8vb( 15ma( 15mb( 22ma( 22mb( ottava) "
+    "ottava-continue dashes( dashes) dashes-continue bracket-continue wedge-continue slash( slash) measure-repeat( "
+    "measure-repeat) beat-repeat( beat-repeat) beam( repeat( repeat) bend",
+    "n{1,3}": "transpose staff-transpose",
+    "n?s?": "<( <) >( gliss( gliss) slide( slide) hammer-on( hammer-on) pull-off( pull-off)",
+    "n?s{0,2}": "bracket( bracket)",
+    "n?s?n?": "arpeggio-number",
+    "(n|s)?": "fingering string fret",
+    "s": "words words-above words-below rehearsal dynamic symbol mid-bar other-direction abbreviation sound title "
+    "movement work-number movement-number composer lyricist arranger poet translator rights source staff-type "
+    "harp-pedals scordatura accordion",
+    "s?": "ped( ped) ped-change ped-continue ped-sostenuto( ped-resume ped-discontinue da-capo dal-segno fine to-coda "
+    "strong-accent breath caesura other-articulation other-ornament trill mordent inverted-mordent turn inverted-turn "
+    "delayed-turn delayed-inverted-turn vertical-turn inverted-vertical-turn shake schleifer haydn pluck tap handbell "
+    "other-technical with-bar harmonic inverted-fermata ornament-sharp ornament-flat ornament-natural "
+    "ornament-double-sharp ornament-double-flat show-accidental other-head other-notation principal-voice( "
+    "principal-voice) staff-divide left-fermata bar-fermata head-text hole colour",
+    "s{1,2}": "creator credit ending image percussion-picture ornament-accidental",
+    "s{0,2}": "arrow",
+    "s(n|s)?s?": "metronome",
+    "ss": "metric-modulation",
+    "s+": "chord",
+    "snn?": "frame",
+    "s*n?": "figured-bass",
+    "ns{0,4}": "group",
+    "nsnn?": "tuning",
+    "snns": "instrument-name",
+}  # fmt: skip
+_PATTERNS = {name: re.compile(pattern) for pattern, names in _TAKES.items() for name in names.split()}
+
+TAKING = frozenset(_PATTERNS)  # marks that have, or may have, arguments
+
+
+def check_arguments(mark: Mark) -> None:
+    """ScoreError where a mark has other arguments than it takes."""
+    pattern = _PATTERNS.get(mark.name)
+    if pattern is None:
+        if mark.args:
+            raise ScoreError(f"{mark_lexeme(mark.name)} takes no argument")
+    elif not pattern.fullmatch("".join("s" if isinstance(arg, str) else "n" for arg in mark.args)):
+        raise ScoreError(f"{mark_lexeme(mark.name)} takes other arguments")
+
+
 def spell_mark(mark: Mark) -> str:
     if mark.name == "lyric":
         return spell_lyric(mark, True)
+    if mark.args or mark.name in _PATTERNS:
+        check_arguments(mark)
     return mark_lexeme(mark.name) + spell_arguments(mark.args)
 
 

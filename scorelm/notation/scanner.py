@@ -9,9 +9,19 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import cache
 
-from scorelm.errors import FormatError
+from scorelm.errors import FormatError, ScoreError
 from scorelm.notation.lexemes import IDS, SCANNER, name_lexeme
-from scorelm.notation.marks import CLEF_OF, EXTENDS, SCOPES, SYLLABICS, mark_lexeme, read_string, read_syllable
+from scorelm.notation.marks import (
+    CLEF_OF,
+    EXTENDS,
+    SCOPES,
+    SYLLABICS,
+    TAKING,
+    check_arguments,
+    mark_lexeme,
+    read_string,
+    read_syllable,
+)
 from scorelm.notation.model import Argument, Clef, Key, Mark, Time
 from scorelm.notation.pitches import ALTER_OF, MAX_ALTER, PITCH_OF, SIGN_OF
 
@@ -121,14 +131,21 @@ class Scanner:
 
     def mark(self) -> Mark:
         """A named mark, the cursor on its name."""
-        name = NAME_OF[self.tokens[self.i]]
+        start = self.i
+        name = NAME_OF[self.tokens[start]]
         if name == "lyric":
             return self.lyric()
         self.i += 1
         token = self.tokens[self.i]
-        if token[:1] in ('"', "-") or (len(token) == 1 and token.isdigit()):
-            return Mark(name, self.arguments())
-        return _plain_mark(name)
+        bare = not (token[:1] in ('"', "-") or (len(token) == 1 and token.isdigit()))
+        if bare and name not in TAKING:
+            return _plain_mark(name)
+        mark = Mark(name, () if bare else self.arguments())
+        try:
+            check_arguments(mark)
+        except ScoreError as error:
+            raise self.fault(str(error), start) from None
+        return mark
 
     def lyric(self) -> Mark:
         """A lyric; its arguments as in marks.py."""
@@ -173,7 +190,8 @@ class Scanner:
     def key(self) -> Key:
         token = self.tokens[self.i]
         self.i += 1
-        fifths, alters = 0, []
+        fifths = 0
+        alters: list[tuple[str, Fraction | int]] = []
         if token != "K!":
             fifths = int(token[1:])
         elif self.tokens[self.i] == "-" or self.tokens[self.i].isdigit():

@@ -138,7 +138,7 @@ def _part(part: PartMeasure, measure: Measure, state: State, index: int, name: s
     state.enter_part(index, part.marks)
     unit = state.unit(index)
     behind_mark = behind_mark or bool(head)
-    texts = [_staff(staff, length, unit, behind_mark and i == 0) for i, staff in enumerate(part.staves)]
+    texts: list[str] = [_staff(staff, length, unit, behind_mark and i == 0) for i, staff in enumerate(part.staves)]
     for staff in part.staves:
         for timed in staff.marks:
             if isinstance(timed.mark, Time):
@@ -153,7 +153,7 @@ def _staff(staff: Staff, length: Fraction, unit: Value, behind_mark: bool) -> st
     voices = list(staff.voices)
     if any(not 0 <= t.offset <= length for t in marks):
         raise ScoreError("a mark lies outside its measure")
-    texts = []
+    texts: list[str] = []
     for voice in voices or ([()] if marks else []):
         text, marks = _Voice(length, unit, marks, behind_mark and not texts).write(voice)
         texts.append(text)
