@@ -50,7 +50,43 @@ TIMES = st.sampled_from(
 )  # fmt: skip
 CLEFS = st.sampled_from(sorted(CLEF_OF.values(), key=str))
 TUPLETS = st.sampled_from([*SIMPLE_TUPLETS.values(), (11, 8), (13, 4)])
-EVENT_MARKS = st.lists(st.sampled_from([Mark("fermata"), Mark("inverted-fermata"), Mark("trill"), Mark("staccato")]), max_size=2, unique=True)  # fmt: skip
+SYLLABLES = st.text(st.sampled_from('aé-\\"| h'), min_size=1, max_size=5)
+LYRICS = st.builds(
+    lambda verse, text, syllabic, elided, extend: Mark("lyric", (verse, text, syllabic, *elided, *extend)),
+    st.one_of(st.integers(1, 12).map(Fraction), st.sampled_from(["chorus", ""])),
+    SYLLABLES,
+    st.sampled_from(["single", "begin", "middle", "end"]),
+    st.one_of(st.just(()), st.tuples(st.sampled_from(["‿", ""]), SYLLABLES)),
+    st.sampled_from([(), (), ("extend",), ("extend-stop",)]),
+)
+EVENT_MARKS = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [
+                Mark("fermata"), Mark("inverted-fermata"), Mark("trill"), Mark("staccato"), Mark("slur("),
+                Mark("slur)", (Fraction(2),)), Mark("beam("), Mark("beam(", (Fraction(2),)), Mark("arpeggio"),
+                Mark("fingering", (Fraction(3),)), Mark("breath", ("comma",)), Mark("ornament-sharp", ("below",)),
+            ]
+        ),
+        LYRICS,
+    ),
+    max_size=3,
+    unique=True,
+)  # fmt: skip
+NOTE_MARKS = st.lists(
+    st.sampled_from(
+        [Mark("cautionary"), Mark("show-accidental"), Mark("cross"), Mark("fingering", (Fraction(1),)),
+         Mark("slur)"), Mark("arpeggio"), Mark("instrument-id", (Fraction(2),))]
+    ),
+    max_size=2,
+    unique=True,
+)  # fmt: skip
+TIMED_MARKS = st.sampled_from(
+    [
+        Mark("mf"), Mark("<("), Mark("<)", (Fraction(2),)), Mark("words", ("dolce",)), Mark("chord", ("C", "major")),
+        Mark("metronome", ("q.", Fraction(80))), Mark("figured-bass", ("6", "flat 4 ", Fraction(1, 2))), Mark("staff-shown"),
+    ]
+)  # fmt: skip
 
 
 @st.composite
@@ -58,7 +94,8 @@ def notes(draw: st.DrawFn) -> Note:
     step, octave = draw(st.sampled_from(STEPS)), draw(st.integers(0, 9))
     unpitched = draw(st.integers(0, 9)) == 0
     alter = 0 if unpitched else draw(ALTERS)
-    return Note(Pitch(step, octave, alter), draw(st.booleans()), (), unpitched)
+    marks = tuple(draw(NOTE_MARKS)) if draw(st.integers(0, 4)) == 0 else ()
+    return Note(Pitch(step, octave, alter), draw(st.booleans()), marks, unpitched)
 
 
 @st.composite
@@ -126,7 +163,7 @@ def staves(draw: st.DrawFn, length: Fraction) -> Staff:
     marks = []
     for _ in range(draw(st.integers(0, 2))):
         offset = draw(st.sampled_from([Fraction(0), length / 2, length]))
-        marks.append(TimedMark(offset, draw(st.one_of(CLEFS, KEYS, st.just(Mark("mf"))))))
+        marks.append(TimedMark(offset, draw(st.one_of(CLEFS, KEYS, TIMED_MARKS))))
     kinds = {(timed.offset, type(timed.mark)): timed for timed in marks}  # one of a kind at a moment
     return Staff(sounding, tuple(kinds.values()))
 

@@ -132,7 +132,7 @@ def test_a_measure_rest_needs_no_value() -> None:
         '|\n!repeat(!T2:4P"A"hC|\n!ending!"1"hD!repeat)!!ending)!|\n!ending!"2"hE!end!!ending-open)!|\n',
         '|\nT4:4P"A"!clef-G2!C{/D}E{sFG}FG|\n',
         '|\nK-3!minor!T4:4!cut!P"A"!transpose!-2,-1!clef-G2-8!CHDzHz|\n',
-        '|\nT4:4P2"A"!clef-G2!C!clef-F4!D,E,F,/!clef-F4!hC,qG,!on-staff!1C+E|\n',
+        '|\nT4:4P2"A"!clef-G2!C!clef-F4!D,E,F,/!clef-F4!hC,qG,O1C+E|\n',
         '|\nK!_B^F:T3+2:8P"A"qCiB,+F%1:2Az|\n',
         '|\n@3TxP"A"h.C|\n@7:2CCCiD|\n',
         '|\nT4:4P"A"C$K3CF$K0F|\n',

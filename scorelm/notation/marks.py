@@ -188,7 +188,7 @@ def spell_lyric(mark: Mark, behind_mark: bool) -> str:
         raise ScoreError(f"a lyric of {mark.args}") from None
     if texts == [""] and syllabic == "begin":  # its hyphen would be read as one that leads to it
         raise ScoreError("a word cannot begin with a syllable without text")
-    strings = [_syllable(t, i == 0, i == len(texts) - 1) for i, t in enumerate(texts[::2])]
+    strings = [_syllable(t, i == 0, 2 * i == len(texts) - 1) for i, t in enumerate(texts[::2])]
     if isinstance(verse, str):
         number = ":" + spell_string(verse)
     else:
