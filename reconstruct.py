@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("-o", "--output", metavar="OUT", help="default: FILE with the ending .musicxml")
     out.add_argument("--repair", action="store_true", help="mend broken text, say on stderr what was mended")
     out.add_argument("--check", action="store_true", help="take scores to text and back, say what changed")
-    out.add_argument("--profile", default="core", help="with --check: core, full, core+lyrics; default: core")
+    out.add_argument("--profile", default="full", help="with --check: full, core, core+lyrics; default: full")
     return out
 
 
@@ -38,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def reconstruct(options: argparse.Namespace) -> int:
     import scorelm
+    from scorelm.notation.legacy import is_legacy, read_legacy
+    from scorelm.notation.writer import write
 
     if len(options.files) != 1:
         raise scorelm.ScorelmError("give one file (several only with --check)")
@@ -45,10 +47,14 @@ def reconstruct(options: argparse.Namespace) -> int:
     if name == "-" and not options.output:
         raise scorelm.ScorelmError("reading stdin needs -o OUT")
     text = read(name, lenient=options.repair)
-    if options.repair:
+    problems: Sequence[object] = ()
+    if is_legacy(text):
+        score, problems = read_legacy(text)
+        text = write(score)
+    elif options.repair:
         text, problems = scorelm.repair(text)
-        for problem in problems:
-            print(f"{name}: {problem}", file=sys.stderr)
+    for problem in problems:
+        print(f"{name}: {problem}", file=sys.stderr)
     try:
         path = scorelm.save(text, options.output or Path(name).with_suffix(".musicxml"))
     except scorelm.FormatError as error:

@@ -29,7 +29,13 @@ KINDS = {
     "words": "words", "metronome": "metronome marks", "rehearsal": "rehearsal marks", "harmony": "chord symbols",
     "figured-bass": "figured bass", "pedal": "pedal marks", "octave-shift": "ottavas", "arpeggiate": "arpeggios",
     "glissando": "glissandos", "slide": "slides", "notehead": "noteheads", "part-group": "part groups",
-    "credit-words": "credits", "cue": "cue notes", "segno": "segnos", "coda": "codas", "tremolo": "tremolos",
+    "cue": "cue notes", "segno": "segnos", "coda": "codas", "tremolo": "tremolos",
+    "fermata": "fermatas", "tuplet": "tuplet brackets", "bracket": "brackets", "dashes": "dashes", "frame": "chord diagrams",
+    "repeat": "repeats", "ending": "endings", "clef": "clefs", "key": "keys", "time": "time signatures",
+    "transpose": "transpositions", "staff-details": "staff details", "non-arpeggiate": "brackets of chords",
+    "interchangeable": "interchangeable metres", "key-octave": "octaves of key signatures", "cancel": "cancelled keys",
+    "measure-style/*": "measure styles", "accordion-registration": "registrations", "harp-pedals": "harp pedals",
+    "grace": "grace notes",
 }  # fmt: skip
 
 
@@ -57,7 +63,7 @@ class Checked:
     total: int
 
 
-def check(path: str | Path, profile: str = "core", name: str = "") -> Iterator[Checked]:
+def check(path: str | Path, profile: str = "full", name: str = "") -> Iterator[Checked]:
     """Take a file through text and back, score by score where it holds several. Raises ScorelmError.
 
     name: what to call it in the answers; default: its path
