@@ -132,7 +132,9 @@ class _Builder:
         return product
 
     def _space(self, quarters: Fraction) -> None:
-        self._target().extend(Spacer(v) for v in fill(quarters * self._product()))
+        product = self._product()
+        for value in fill(quarters * product):  # an exact length counts as it sounds, tuplets and all
+            self._target().append(Spacer(value if value.exact is None else replace(value, exact=value.exact / product)))
         self.clock += quarters
 
     def _fit_tuplets(self, raw: Raw) -> None:
@@ -201,6 +203,8 @@ class _Builder:
         if raw.staff != self.staff:
             marks.append(Mark("on-staff", (Fraction(raw.staff + 1),)))
         if raw.grace is not None:
+            if raw.value is None:
+                marks.append(Mark("untyped"))
             return Chord(_notes(raw), raw.value or Value(6), tuple(marks), raw.grace)
         ratio = 1 / self._product()
         whole = alone and raw.start == 0 and raw.quarters == self.length

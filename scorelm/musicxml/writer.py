@@ -244,7 +244,7 @@ class _Part:
                 if mark.name == "instrument-id" and mark.args:
                     Sub(element, "instrument", id=f"P{self.index + 1}-I{mark.args[0]}")
             Sub(element, "voice").text = str(voice)
-            if event.value is not None:
+            if event.value is not None and "untyped" not in marks:
                 size = next(
                     (s for m, s in (("small", "cue"), ("grace-cue", "grace-cue"), ("large", "large")) if m in marks),
                     None,

@@ -128,6 +128,9 @@ COMMON_PARTS = {
 _ASCII = tuple(chr(c) for c in range(0x20, 0x7F) if chr(c) != "|")
 _CONTINUED = ("+:", "]+")  # a tuplet that came over, or goes over, a barline
 
+# Marks that came after the list was first trained on: new lexemes go to its end.
+LATER_EVENT_MARKS = ["untyped"]
+
 LEXEMES: tuple[str, ...] = tuple(
     dict.fromkeys(
         (
@@ -147,6 +150,7 @@ LEXEMES: tuple[str, ...] = tuple(
             *tuple(name_lexeme(name) for name in NAMES),
             *_ASCII,
             *tuple(f"<0x{byte:02X}>" for byte in range(128, 256)),
+            *tuple(name_lexeme(name) for name in LATER_EVENT_MARKS),
         )
     )
 )

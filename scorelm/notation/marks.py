@@ -17,6 +17,7 @@ from scorelm.notation.lexemes import (
     END_MARKS,
     EVENT_MARKS,
     IDS,
+    LATER_EVENT_MARKS,
     MEASURE_MARKS,
     NOTE_MARKS,
     PART_MARKS,
@@ -40,7 +41,7 @@ TUPLET_MARKS = tuple(name for name in EVENT_MARKS if name.startswith("tuplet-"))
 SCOPES: dict[str, str] = {}
 for _scope, _names in (
     ("note", NOTE_MARKS),
-    ("event", ["fermata", "staccato", "accent", "tenuto", "slur(", "slur)", "lyric", *EVENT_MARKS]),
+    ("event", ["fermata", "staccato", "accent", "tenuto", "slur(", "slur)", "lyric", *EVENT_MARKS, *LATER_EVENT_MARKS]),
     ("time", TIME_MARKS),
     ("end", END_MARKS),
     ("measure", [*SCORE_MARKS, *MEASURE_MARKS]),
