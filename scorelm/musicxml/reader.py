@@ -163,13 +163,13 @@ class _PartReader:
                 for dynamics in child.iterfind("notations/dynamics"):
                     for mark in read_dynamics(dynamics):
                         read.put(raw.staff + 1, raw.start, mark)
-                if raw.chord:
-                    _add_chord_note(read.voices, raw)
-                else:
+                if raw.chord and _joins_chord(read.voices, raw):
+                    continue
+                if not raw.chord:
                     start = clock
                     clock += raw.quarters
-                    read.end = max(read.end, clock)
-                    read.voices.setdefault(raw.voice, []).append(raw)
+                read.end = max(read.end, raw.start + raw.quarters)
+                read.voices.setdefault(f"{raw.voice} apart" if raw.chord else raw.voice, []).append(raw)
             elif tag == "backup":
                 clock = max(clock - self._quarters(child), Fraction(0))
             elif tag == "forward":
@@ -279,18 +279,16 @@ class _PartReader:
                 read.part_marks.append(Mark("transpose", read_transpose(transpose)))
 
 
-def _add_chord_note(voices: dict[str, list[Raw]], raw: Raw) -> None:
-    """Join a <chord/> note to the note before it, or let it stand alone where it cannot be part of that chord."""
-    voice = voices.setdefault(raw.voice, [])
-    for other in reversed(voice):
+def _joins_chord(voices: dict[str, list[Raw]], raw: Raw) -> bool:
+    """Join a <chord/> note to the note before it; False where it cannot be part of that chord and stands alone."""
+    for other in reversed(voices.get(raw.voice, [])):
         if other.grace != raw.grace or other.start != raw.start:
-            break
+            return False
         if other.notes and other.quarters == raw.quarters and other.staff == raw.staff and other.value == raw.value:
             own = tuple(m for m in raw.marks if m.name != BEAMS and not (m in other.marks and "fermata" in m.name))
             other.notes += [replace(note, marks=note.marks + own) for note in raw.notes]
-            return
-    raw.chord = False
-    voices.setdefault(f"{raw.voice} apart", []).append(raw)
+            return True
+    return False
 
 
 def _tuplet(element: etree._Element) -> tuple[str, str, tuple[int, int] | None, tuple[Mark, ...]]:
