@@ -7,6 +7,8 @@ in one reader. music21's writer is held from notating anew: what is in the strea
 from __future__ import annotations
 
 import copy
+import hashlib
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from music21 import stream
 
 MAX_DIVISIONS = 2**24
+ORIGIN = "scorelm_origin"  # in a score's editorial: what it was made from
+_ADDRESS = re.compile(r"0x[0-9a-f]+")
 LENGTH = "scorelm_quarters"  # in a measure's editorial: its length where its contents end before
 
 
@@ -97,9 +101,16 @@ def is_stream(source: object) -> bool:
 
 
 def from_music21(source: stream.Stream) -> Score:
-    """The score of a music21 stream, in normal form. SourceError where music21 cannot write it."""
+    """The score of a music21 stream, in normal form. SourceError where music21 cannot write it.
+
+    A stream that ``to_music21`` made, and that nobody has changed since, gives back the very score that it was
+    made from, with what music21 has no place for.
+    """
     if not source:
         return Score()
+    made_from = source.editorial.get(ORIGIN)
+    if made_from is not None and made_from[1] == _fingerprint(source):
+        return made_from[0]
     return score_from_xml(etree.fromstring(export(_as_score(source))), "the music21 score")
 
 
@@ -127,7 +138,41 @@ def to_music21(score: Score) -> stream.Score:
     for rest in out.recurse().getElementsByClass("Rest"):
         if rest.fullMeasure is not True:  # "auto" would make a measure rest of any rest as long as its measure
             rest.fullMeasure = False
+    out.editorial[ORIGIN] = _Origin((score, _fingerprint(out)))
     return out
+
+
+class _Origin(tuple[Score, str]):
+    """The score that a stream was made from, and the stream's fingerprint then; a copied stream shares it."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Origin:
+        return self
+
+
+def _fingerprint(source: stream.Stream) -> str:
+    """Tells whether a stream was changed: every element with its moment, length, pitches and what hangs on it."""
+    out = hashlib.sha256()
+    metadata = source.metadata
+    if metadata is not None:
+        out.update(repr(metadata.all()).encode())
+    for element in source.recurse():
+        if element.classes[0] == "Metadata":
+            continue
+        said = [type(element).__name__, str(element.offset), str(element.quarterLength)]
+        if "Stream" not in element.classes:
+            said.append(_ADDRESS.sub("", repr(element)))
+        if "GeneralNote" in element.classes:
+            pitches = [p.nameWithOctave for p in element.pitches]
+            said += [repr(x) for x in (pitches, element.articulations, element.expressions, element.lyrics)]
+            for note in (element, *getattr(element, "notes", ())):
+                tie = note.tie
+                said += [
+                    "" if tie is None else tie.type,
+                    str(getattr(note, "notehead", "")),
+                    "hidden" if note.style.hideObjectOnPrint else "",
+                ]
+        out.update("\0".join(said).encode())
+    return out.hexdigest()
 
 
 def _state_instruments(score: Score, out: stream.Score) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from music21 import articulations, dynamics, tie
 
 import scorelm
 from scorelm import music21_bridge
@@ -41,6 +45,38 @@ def test_a_chorale_decoded_and_encoded_is_the_same_text(name: str) -> None:
 @pytest.mark.parametrize("text", CASES.values(), ids=CASES.keys())
 def test_a_notation_survives_music21(text: str) -> None:
     assert scorelm.encode(scorelm.decode(text)) == scorelm.repair(text)[0]
+
+
+FULL = (
+    '|\n!title!"Air"T2:4P"A"!clef-G2!!figured-bass!"6"!p!"Hal-"=C`!fingering!1+E!hidden!D|\n'
+    '!words-below!"dolce"l"-le-"<.(C)S"-lu"D!end!|\n'
+)
+
+
+def test_a_decoded_score_that_nobody_changed_gives_back_all_of_its_text() -> None:
+    text = scorelm.repair(FULL)[0]
+    score = scorelm.decode(text)
+    assert scorelm.encode(score, "full") == text
+    assert scorelm.encode(copy.deepcopy(score), "full") == text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda score: score.recurse().notes[1].addLyric("x", 2),
+        lambda score: setattr(score.recurse().notes[2].pitch, "octave", 5),
+        lambda score: score.recurse().notes[0].articulations.append(articulations.Accent()),
+        lambda score: setattr(score.recurse().notes[2].duration, "quarterLength", 0.5),
+        lambda score: setattr(score.metadata, "title", "Another"),
+        lambda score: score.parts[0].measure(1).insert(1.0, dynamics.Dynamic("ff")),
+        lambda score: setattr(score.recurse().notes[1], "tie", tie.Tie("start")),
+    ],
+)
+def test_a_decoded_score_that_was_changed_is_encoded_as_it_is_now(change: Callable[[Any], object]) -> None:
+    text = scorelm.repair(FULL)[0]
+    score = scorelm.decode(text)
+    change(score)
+    assert scorelm.encode(score, "full") != text
 
 
 def test_a_name_of_the_corpus_is_taken_whole() -> None:
