@@ -5,6 +5,7 @@ row = {text, source, title, composer, parts, measures, notes, quarters}
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import json
@@ -16,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from scorelm import __version__
 from scorelm.api import load_all
 from scorelm.errors import ScorelmError, SourceError
 from scorelm.notation.lexemes import cut
@@ -23,6 +25,7 @@ from scorelm.notation.model import Score, chords
 from scorelm.notation.transform import strip
 from scorelm.notation.writer import write
 
+Result = tuple[list[dict[str, Any]], str]  # the rows of a file, or the reason why there are none
 SPLITS = ("train", "validation", "test")
 SCORE_ENDINGS = (
     ".musicxml",
@@ -167,53 +170,111 @@ def make(
     """Write ``folder/{train,validation,test}.jsonl``, and ``failed.jsonl`` for what could not be read.
 
     The bytes depend on the works alone, not on the number of workers. The files change all at once, at the end.
+    What was read is kept in a journal until then: the same job, stopped and started again, goes on where it was.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    splits = assign(works, validation, test)
+    journal = Journal(folder / ".unfinished.jsonl", works, profile)
+    if journal.done:
+        print(f"going on behind {journal.done} of {len(works)} files that were read before", file=sys.stderr)
+    with journal:
+        for result in _read_all(works[journal.done :], profile, workers, len(works)):
+            journal.add(result)
     report = Report()
     temporary = {split: folder / f".{split}.jsonl.new" for split in SPLITS}
-    files = {split: path.open("w", encoding="utf-8") for split, path in temporary.items()}
-    try:
-        for work, split, (found, reason) in zip(works, splits, _read_all(works, profile, workers), strict=True):
+    with contextlib.ExitStack() as stack:
+        files = {split: stack.enter_context(path.open("w", encoding="utf-8")) for split, path in temporary.items()}
+        for work, split, (found, reason) in zip(works, assign(works, validation, test), journal.results()):
             if reason:
                 report.failed.append({"source": work.source, "reason": reason})
-                print(f"\r{work.source}: {reason}", file=sys.stderr)
             for row in found:
                 files[split].write(json.dumps(row, ensure_ascii=False) + "\n")
                 report.works[split] += 1
                 report.notes += row["notes"]
                 report.quarters += row["quarters"]
                 report.lexemes += len(cut(row["text"]))
-    except BaseException:
-        for file in files.values():
-            file.close()
-        for path in temporary.values():
-            path.unlink(missing_ok=True)
-        raise
-    for split, file in files.items():
-        file.close()
-        os.replace(temporary[split], folder / f"{split}.jsonl")
+    for split, path in temporary.items():
+        os.replace(path, folder / f"{split}.jsonl")
     failed = folder / "failed.jsonl"
     failed.unlink(missing_ok=True)
     if report.failed:
         failed.write_text("".join(json.dumps(f, ensure_ascii=False) + "\n" for f in report.failed), encoding="utf-8")
+    journal.path.unlink()
     return report
 
 
-def _read_all(works: Sequence[Work], profile: str, workers: int) -> Iterator[tuple[list[dict[str, Any]], str]]:
-    """The rows of each work in order, or the reason why there are none; progress on stderr."""
+class Journal:
+    """The results of a job so far, a line a file in the order of the works, behind a line that tells the job apart."""
+
+    def __init__(self, path: Path, works: Sequence[Work], profile: str) -> None:
+        self.path = path
+        self.head = _fingerprint(works, profile) + "\n"
+        self.done = 0
+        length = 0
+        if path.is_file():
+            with path.open("rb") as file:
+                if file.readline() == self.head.encode():
+                    length = file.tell()
+                    while file.readline().endswith(b"\n"):
+                        self.done += 1
+                        length = file.tell()
+        with path.open("ab") as file:  # a line that was half written when the job was stopped is read again
+            file.truncate(length)
+            if not length:
+                file.write(self.head.encode())
+
+    def __enter__(self) -> Journal:
+        self._file = self.path.open("a", encoding="utf-8")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, result: Result) -> None:
+        self._file.write(json.dumps(result, ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    def results(self) -> Iterator[Result]:
+        with self.path.open(encoding="utf-8") as file:
+            file.readline()
+            for line in file:
+                found, reason = json.loads(line)
+                yield found, reason
+
+
+def _fingerprint(works: Sequence[Work], profile: str) -> str:
+    """Tells whether a job is the same: its files as they are, its profile, the version of scorelm."""
+    out = hashlib.sha256(f"{__version__}\0{profile}".encode())
+    for work in works:
+        try:
+            status = work.path.stat()
+            state = f"{status.st_size} {status.st_mtime_ns}"
+        except OSError:
+            state = "missing"
+        out.update(f"\0{work.path}\0{work.source}\0{state}".encode("utf-8", "surrogateescape"))
+    return out.hexdigest()
+
+
+def _read_all(works: Sequence[Work], profile: str, workers: int, total: int) -> Iterator[Result]:
+    """The rows of each work in order, or the reason why there are none; progress on stderr.
+
+    total: of the whole job, whose first part was read before
+    """
     from tqdm import tqdm
 
     tasks = [(work, profile) for work in works]
-    progress = tqdm(total=len(works), unit="score", file=sys.stderr, disable=None, mininterval=0.5)
+    progress = tqdm(
+        total=total, initial=total - len(works), unit="score", file=sys.stderr, disable=None, mininterval=0.5
+    )
     with progress:
-        for result in _mapped(tasks, workers):
+        for work, result in zip(works, _mapped(tasks, workers)):
+            if result[1]:
+                print(f"\r{work.source}: {result[1]}", file=sys.stderr)
             yield result
             progress.update()
 
 
-def _mapped(tasks: list[tuple[Work, str]], workers: int) -> Iterable[tuple[list[dict[str, Any]], str]]:
+def _mapped(tasks: list[tuple[Work, str]], workers: int) -> Iterable[Result]:
     if workers <= 1 or len(tasks) < 2:
         yield from map(_read_one, tasks)
         return
@@ -223,7 +284,7 @@ def _mapped(tasks: list[tuple[Work, str]], workers: int) -> Iterable[tuple[list[
         yield from pool.imap(_read_one, tasks, chunksize=1)
 
 
-def _read_one(task: tuple[Work, str]) -> tuple[list[dict[str, Any]], str]:
+def _read_one(task: tuple[Work, str]) -> Result:
     work, profile = task
     try:
         return rows(work, profile), ""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from scorelm.dataset import Journal, Work, _read_one, gather, make
 from scorelm.dataset import chorales as works_of_the_split
-from scorelm.dataset import gather, make
 from scorelm.errors import SourceError
 from scorelm.musicxml.writer import write_musicxml
 from scorelm.notation.reader import parse
@@ -102,13 +102,39 @@ def test_a_chorale_that_is_asked_for_by_composer_stays_in_its_split() -> None:
     assert all(work.split == by_split[work.source] for work in found)
 
 
-def test_nothing_is_left_half_written_where_it_stops(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_job_that_was_stopped_goes_on_where_it_was(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
+    works = gather([str(folder)])
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    make(works, whole)
+    read: list[str] = []
 
-    monkeypatch.setattr("scorelm.dataset._read_one", stop)
+    def read_two(task: tuple[Work, str]) -> object:
+        if len(read) == 2:
+            raise KeyboardInterrupt
+        read.append(task[0].source)
+        return _read_one(task)
+
+    monkeypatch.setattr("scorelm.dataset._read_one", read_two)
     with pytest.raises(KeyboardInterrupt):
-        make(gather([str(folder)]), tmp_path / "out")
-    assert list((tmp_path / "out").iterdir()) == []
+        make(works, out)
+    assert [file.name for file in out.iterdir()] == [".unfinished.jsonl"]
+    with (out / ".unfinished.jsonl").open("a") as journal:
+        journal.write('[[{"text": "half a li')
+    monkeypatch.setattr("scorelm.dataset._read_one", lambda task: read.append(task[0].source) or _read_one(task))
+    make(works, out)
+    assert sorted(read) == sorted(work.source for work in works)
+    assert "behind 2 of 4 files" in capsys.readouterr().err
+    for name in ("train.jsonl", "validation.jsonl", "test.jsonl", "failed.jsonl"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+    assert not (out / ".unfinished.jsonl").exists()
+
+
+def test_a_journal_of_another_job_is_begun_anew(folder: Path, tmp_path: Path) -> None:
+    works = gather([str(folder)])
+    with Journal(tmp_path / "j", works, "core") as journal:
+        journal.add(([], "why"))
+    assert Journal(tmp_path / "j", works, "core").done == 1
+    assert Journal(tmp_path / "j", works, "full").done == 0
+    assert Journal(tmp_path / "j", works, "core").done == 0
