@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scorelm.notation.repair import Problem
 
 MUSICXML_ENDINGS = (".musicxml", ".xml", ".mxl")
-ENDINGS = (".musicxml", ".mxl", ".mid", ".svg", ".png", ".pdf", ".sclm")
+ENDINGS = (".musicxml", ".mxl", ".mid", ".svg", ".png", ".pdf", ".abc", ".sclm")
 
 
 def encode(source: stream.Stream | str | Path, profile: str = "core") -> str:
@@ -84,7 +84,7 @@ def repair(text: str) -> tuple[str, tuple[Problem, ...]]:
 
 
 def save(source: str | stream.Score, path: str | Path, title: str = "") -> Path:
-    """Write a score as the path's ending says: .musicxml .mxl .mid .svg .png .pdf .sclm. Returns the path.
+    """Write a score as the path's ending says: .musicxml .mxl .mid .svg .png .pdf .abc .sclm. Returns the path.
 
     source: score text, or a music21 score
 
@@ -112,6 +112,10 @@ def _render(score: Score, ending: str, title: str, path: Path) -> bytes | str:
         return xml
     if ending == ".mxl":
         return compressed(xml, path.stem)
+    if ending == ".abc":
+        from scorelm.abc import write_abc
+
+        return write_abc(xml)
     from scorelm import render
 
     draw: dict[str, Any] = {

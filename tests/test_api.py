@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,19 @@ def test_a_file_that_is_no_score_is_refused_by_name(name: str, content: bytes, t
 def test_the_empty_text_is_the_empty_score() -> None:
     assert parse("|").measures == ()
     assert scorelm.encode(scorelm.decode("|")) == "|\n"
+
+
+def test_a_score_is_written_as_abc_that_music21_reads_with_the_same_notes(tmp_path: Path) -> None:
+    text = scorelm.encode("bach/bwv66.6")
+    path = scorelm.save(text, tmp_path / "chorale.abc")
+    assert path.read_text(encoding="utf-8").startswith("X:1\n")
+    again = scorelm.decode(scorelm.encode(path))
+    sounding = [sorted(p.nameWithOctave for p in s.recurse().pitches) for s in (scorelm.decode(text), again)]
+    assert sounding[0] == sounding[1]
+
+
+def test_abc_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "converter21.abc.xml2abc", None)
+    with pytest.raises(scorelm.ScorelmError, match=r"pip install .scorelm\[abc\]"):
+        scorelm.save("|", tmp_path / "a.abc")
+    assert not (tmp_path / "a.abc").exists()
