@@ -286,10 +286,11 @@ def _optional(text: str | None) -> tuple[Argument, ...]:
 # -- writing -----------------------------------------------------------------------------------
 
 
-def write_mark(mark: Mark, staff: int | None, divisions: int) -> etree._Element | None:
+def write_mark(mark: Mark, staff: int | None, divisions: int, ottavas: dict[str, int]) -> etree._Element | None:
     """The element of a mark on the time line (None for one that is written elsewhere).
 
     staff: from 1, None where the part has but one
+    ottavas: number -> size of those that are open, for their ends say it again; brought up to date
     """
     if mark.name in _JUMP_OF:
         return etree.Element("sound", {_JUMP_OF[mark.name]: str(mark.args[0]) if mark.args else "yes"})
@@ -301,7 +302,7 @@ def write_mark(mark: Mark, staff: int | None, divisions: int) -> etree._Element 
         return _write_figured_bass(mark, divisions)
     direction = etree.Element("direction")
     kind = Sub(direction, "direction-type")
-    placement = _write_direction(kind, mark)
+    placement = _write_direction(kind, mark, ottavas)
     if not len(kind):
         return None
     if placement:
@@ -314,7 +315,7 @@ def write_mark(mark: Mark, staff: int | None, divisions: int) -> etree._Element 
     return direction
 
 
-def _write_direction(kind: etree._Element, mark: Mark) -> str | None:
+def _write_direction(kind: etree._Element, mark: Mark, ottavas: dict[str, int]) -> str | None:
     """Put the mark's element below <direction-type>; returns its placement."""
     name, args = mark.name, mark.args
     texts = [str(a) for a in args if isinstance(a, str)]
@@ -346,9 +347,11 @@ def _write_direction(kind: etree._Element, mark: Mark) -> str | None:
         return "above"
     if name in _OTTAVA_OF:
         turn, size = _OTTAVA_OF[name]
+        ottavas[own] = size
         Sub(kind, "octave-shift", type=turn, size=str(size), number=own)
     elif name in ("ottava)", "ottava-continue"):
-        Sub(kind, "octave-shift", type="stop" if name == "ottava)" else "continue", number=own)
+        turn = "stop" if name == "ottava)" else "continue"
+        Sub(kind, "octave-shift", type=turn, size=str(ottavas.get(own, 8)), number=own)
     elif name in _PEDAL_OF:
         turn = _PEDAL_OF[name]
         line = "line" in texts or turn in ("change", "continue")  # which only lines have

@@ -160,7 +160,7 @@ def write_part_header(part_list: etree._Element, identity: str, name: str, marks
     if found.get("abbreviation"):
         Sub(element, "part-abbreviation").text = str(found["abbreviation"][0])
     instruments = [m.args for m in named if m.name == "instrument-name"]
-    if not instruments and found.keys() & {"sound", "instrument", "unpitched-sound"}:
+    if not instruments:  # named all the same: MuseScore complains of a part without one
         program = found.get("instrument") or (Fraction(0),)
         unpitched = found.get("unpitched-sound") or (Fraction(0),)
         sound = found.get("sound") or ("",)

@@ -95,6 +95,7 @@ class _Part:
         self.tied = tie_ends(score, self.lines)
         self.metre = Metre(self.staves)
         self.ending = "1"
+        self.ottavas: dict[str, int] = {}
 
     def _divisions(self) -> int:
         out = 1
@@ -186,7 +187,7 @@ class _Part:
             elif mark.name == "frame":
                 frames.append(mark)
             else:
-                element = write_mark(mark, staff + 1 if self.staves > 1 else None, self.divisions)
+                element = write_mark(mark, staff + 1 if self.staves > 1 else None, self.divisions, self.ottavas)
                 if element is not None:
                     out.append(element)
                     if mark.name == "chord":
