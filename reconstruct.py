@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from scorelm import cli
 
+MOST_NOTICES = 20  # of one score
+
 if TYPE_CHECKING:
     from scorelm.check import Checked
 
@@ -96,6 +98,10 @@ def check(options: argparse.Namespace) -> int:
 
 
 def say(score: Checked, profile: str) -> None:
+    for notice in score.odd[:MOST_NOTICES]:
+        print(f"{score.name}: in the source: {notice}")
+    if len(score.odd) > MOST_NOTICES:
+        print(f"{score.name}: in the source: {len(score.odd) - MOST_NOTICES} more of the kind")
     for difference in score.changed:
         print(f"{score.name}: {difference}")
     if not score.changed:

@@ -54,9 +54,11 @@ def load_all(source: str | Path) -> list[tuple[Score, str, str]]:
     """(score, title, composer) of each score in a file; a tune book holds many."""
     path = Path(source)
     if path.suffix.lower() in MUSICXML_ENDINGS and path.is_file():
-        from scorelm.musicxml.reader import read_score, read_titles
+        from scorelm.musicxml.reader import score_from_xml, titles
+        from scorelm.musicxml.source import open_xml, read_bytes
 
-        return [(read_score(path), *read_titles(path))]
+        root = open_xml(read_bytes(path), str(path))
+        return [(score_from_xml(root, str(path)), *titles(root))]
     if path.suffix.lower() == ".sclm" and path.is_file():
         return [(parse(read_text(path)), "", "")]
     from scorelm import music21_bridge

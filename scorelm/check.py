@@ -15,6 +15,7 @@ from pathlib import Path
 from lxml import etree
 
 from scorelm.api import MUSICXML_ENDINGS, load
+from scorelm.musicxml.notices import notices
 from scorelm.musicxml.reader import score_from_xml
 from scorelm.musicxml.source import open_xml, read_bytes
 from scorelm.musicxml.writer import write_musicxml
@@ -55,12 +56,16 @@ class Inventory:
 
 @dataclass(frozen=True)
 class Checked:
-    """What became of a score. ``changed``: by part and measure; ``left_out``: by the profile; ``total``: notes, rests"""
+    """What became of a score. ``changed``: by part and measure; ``left_out``: by the profile; ``total``: notes, rests.
+
+    ``odd``: what the source itself has that is broken, doubtful or beyond the format
+    """
 
     name: str
     changed: list[str]
     left_out: list[str]
     total: int
+    odd: list[str]
 
 
 def check(path: str | Path, profile: str = "full", name: str = "") -> Iterator[Checked]:
@@ -76,12 +81,13 @@ def check(path: str | Path, profile: str = "full", name: str = "") -> Iterator[C
 
 def _checked(root: etree._Element, name: str, profile: str) -> Checked:
     before = inventory(root)
-    text = write(strip(score_from_xml(root, name), profile))
+    score = score_from_xml(root, name)
+    text = write(strip(score, profile))
     after = inventory(open_xml(write_musicxml(parse(text)), "the result"))
     left_out = [
         f"{count - after.kinds[kind]} {kind}" for kind, count in before.kinds.items() if count > after.kinds[kind]
     ]
-    return Checked(name, list(_differences(before, after)), left_out, before.total)
+    return Checked(name, list(_differences(before, after)), left_out, before.total, list(notices(root, score)))
 
 
 def _roots(path: str | Path) -> list[etree._Element]:

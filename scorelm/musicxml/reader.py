@@ -43,9 +43,8 @@ def read_score(path: str | Path) -> Score:
     return score_from_xml(open_xml(read_bytes(path), str(path)), str(path))
 
 
-def read_titles(path: str | Path) -> tuple[str, str]:
-    """(title, composer) of a MusicXML file, "" where it names none."""
-    root = open_xml(read_bytes(path), str(path))
+def titles(root: etree._Element) -> tuple[str, str]:
+    """(title, composer) of a MusicXML document, "" where it names none."""
     title = clean(root.findtext("movement-title")) or clean(root.findtext("work/work-title"))
     creators = root.findall("identification/creator")
     composer = next((clean(c.text) for c in creators if c.get("type") == "composer"), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -10,8 +11,9 @@ from lxml import etree
 
 from scorelm.errors import SourceError
 
-MAX_FILE_BYTES = 64 * 2**20
-MAX_UNPACKED_BYTES = 256 * 2**20
+# Larger files are refused; SCORELM_MAX_FILE_BYTES in the environment sets another limit.
+MAX_FILE_BYTES = int(os.environ.get("SCORELM_MAX_FILE_BYTES", 64 * 2**20))
+MAX_UNPACKED_BYTES = 4 * MAX_FILE_BYTES
 # What a parser can recover from only by losing music; stray characters and unknown entities lose nothing.
 TORN = frozenset(("ERR_TAG_NOT_FINISHED", "ERR_DOCUMENT_END", "ERR_TAG_NAME_MISMATCH", "ERR_GT_REQUIRED",
                   "ERR_LTSLASH_REQUIRED", "ERR_DOCUMENT_EMPTY", "ERR_LT_REQUIRED"))  # fmt: skip
