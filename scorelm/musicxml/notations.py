@@ -52,10 +52,10 @@ Sub = etree.SubElement
 # -- reading -----------------------------------------------------------------------------------
 
 
-def read_notations(note: etree._Element, spanners: Spanners) -> list[Mark]:
-    """The marks of a <note>'s notations and lyrics, ties, tuplets and dynamics apart."""
+def read_notations(note: etree._Element, first: dict[str, etree._Element], spanners: Spanners) -> list[Mark]:
+    """The marks of a <note>'s notations and lyrics, ties, tuplets and dynamics apart. ``first``: its children by tag."""
     out: list[Mark] = []
-    for notations in note.iterfind("notations"):
+    for notations in note.iterfind("notations") if "notations" in first else ():
         for element in notations:
             tag = element.tag
             if tag == "articulations":
@@ -81,21 +81,21 @@ def read_notations(note: etree._Element, spanners: Spanners) -> list[Mark]:
                 out.append(_accidental_mark(element))
             elif tag == "other-notation":
                 out.append(Mark("other-notation", _texts(element)))
-    if note.find("cue") is not None:
+    if "cue" in first:
         out.append(Mark("cue"))
-    elif (kind := note.find("type")) is not None and kind.get("size") in ("cue", "grace-cue", "large"):
+    elif (kind := first.get("type")) is not None and kind.get("size") in ("cue", "grace-cue", "large"):
         out.append(Mark({"cue": "small", "grace-cue": "grace-cue", "large": "large"}[kind.get("size", "")]))
-    stem = clean(note.findtext("stem"))
-    if stem in ("none", "double"):
+    if "stem" in first and (stem := clean(first["stem"].text)) in ("none", "double"):
         out.append(Mark(f"stem-{stem}"))
-    out += [_lyric(e) for e in note.iterfind("lyric")]
+    if "lyric" in first:
+        out += [_lyric(e) for e in note.iterfind("lyric")]
     return out
 
 
-def read_head(note: etree._Element) -> list[Mark]:
+def read_head(note: etree._Element, first: dict[str, etree._Element]) -> list[Mark]:
     """The marks of one note head: its shape, the accidental that it shows, whether it is hidden."""
     out: list[Mark] = []
-    head = note.find("notehead")
+    head = first.get("notehead")
     if head is not None:
         name = clean(head.text)
         if name not in ("", "normal"):
@@ -104,14 +104,14 @@ def read_head(note: etree._Element) -> list[Mark]:
             out.append(Mark("head-filled" if head.get("filled") == "yes" else "head-open"))
         if head.get("parentheses") == "yes":
             out.append(Mark("head-parentheses"))
-    accidental = note.find("accidental")
+    accidental = first.get("accidental")
     if accidental is not None and clean(accidental.text):
         text = clean(accidental.text)
         out.append(Mark(ACCIDENTALS[text]) if text in ACCIDENTALS else Mark("show-accidental", (text,)))
         out += [Mark(manner) for manner in ACCIDENTAL_MANNERS if accidental.get(manner) == "yes"]
     if note.get("print-object") == "no":
         out.append(Mark("hidden"))
-    if any(t.get("type") == "let-ring" for t in note.iterfind("notations/tied")):
+    if "notations" in first and any(t.get("type") == "let-ring" for t in note.iterfind("notations/tied")):
         out.append(Mark("let-ring"))
     return out
 

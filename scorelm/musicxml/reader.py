@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 from lxml import etree
@@ -18,7 +19,7 @@ from scorelm.musicxml.names import KIND_OF
 from scorelm.musicxml.notations import OWN, read_head, read_notations
 from scorelm.musicxml.source import open_xml, read_bytes
 from scorelm.musicxml.spanners import Spanners
-from scorelm.musicxml.values import clean, number, whole
+from scorelm.musicxml.values import ZERO, clean, number, whole
 from scorelm.musicxml.voices import Raw, assemble
 from scorelm.notation.marks import SCOPES
 from scorelm.notation.model import (
@@ -146,6 +147,7 @@ class _PartReader:
         self.head: list[Attribute] = [*groups, *(() if header is None else read_instruments(header))]
         self.instruments = instrument_numbers(header)
         self.divisions = Fraction(1)
+        self.durations: dict[str | None, Fraction] = {}  # what was converted with these divisions
         self.time: Time | None = None
         self.spanners = Spanners()
         self.open_tuplets: dict[str, list[tuple[int, int]]] = {}
@@ -170,9 +172,9 @@ class _PartReader:
                 read.end = max(read.end, raw.start + raw.quarters)
                 read.voices.setdefault(f"{raw.voice} apart" if raw.chord else raw.voice, []).append(raw)
             elif tag == "backup":
-                clock = max(clock - self._quarters(child), Fraction(0))
+                clock = max(clock - self._quarters(child.findtext("duration")), ZERO)
             elif tag == "forward":
-                clock += self._quarters(child)
+                clock += self._quarters(child.findtext("duration"))
             elif tag == "attributes":
                 self._attributes(child, clock, read)
             elif tag == "direction":
@@ -197,41 +199,46 @@ class _PartReader:
             read.cursor_end = max(read.cursor_end, clock)
         return read
 
-    def _quarters(self, element: etree._Element) -> Fraction:
-        return number(element.findtext("duration"), Fraction(0)) / self.divisions
+    def _quarters(self, duration: str | None) -> Fraction:
+        """A <duration> in quarters; the same few come again and again."""
+        found = self.durations.get(duration)
+        if found is None:
+            found = self.durations[duration] = number(duration) / self.divisions
+        return found
 
     def _offset(self, element: etree._Element) -> Fraction:
-        return number(element.findtext("offset"), Fraction(0)) / self.divisions
+        return self._quarters(element.findtext("offset"))
 
     def _note(self, element: etree._Element, clock: Fraction, start: Fraction) -> Raw:
-        grace = element.find("grace")
-        chord = element.find("chord") is not None
-        quarters = Fraction(0) if grace is not None else self._quarters(element)
-        rest = element.find("rest")
-        kind = KIND_OF.get(clean(element.findtext("type")))
-        modification = element.find("time-modification")
+        first = {child.tag: child for child in reversed(element)}  # of each tag the first element
+        text = {tag: child.text for tag, child in first.items()}
+        grace = first.get("grace")
+        chord = "chord" in first
+        kind = KIND_OF.get(clean(text.get("type")))
+        modification = first.get("time-modification")
         ratio = (1, 1)
         if modification is not None:
             ratio = (
                 whole(modification.findtext("actual-notes"), 1) or 1,
                 whole(modification.findtext("normal-notes"), 1) or 1,
             )
-        marks = read_notations(element, self.spanners)
-        states = tuple(clean(b.text) for b in sorted(element.iterfind("beam"), key=lambda b: whole(b.get("number"), 1)))
-        if states:
-            marks.append(Mark(BEAMS, states))
+        marks = read_notations(element, first, self.spanners)
+        if "beam" in first:
+            beams = sorted(element.iterfind("beam"), key=lambda b: whole(b.get("number"), 1))
+            marks.append(Mark(BEAMS, tuple(clean(b.text) for b in beams)))
         raw = Raw(
-            voice=clean(element.findtext("voice")) or "1",
-            staff=min(max(whole(element.findtext("staff"), 1), 1), self.part.staves) - 1,
+            voice=clean(text.get("voice")) or "1",
+            staff=min(max(whole(text.get("staff"), 1), 1), self.part.staves) - 1,
             start=start if chord else clock,
-            quarters=quarters,
+            quarters=ZERO if grace is not None else self._quarters(text.get("duration")),
             chord=chord,
             grace=None if grace is None else ("slash" if grace.get("slash") == "yes" else "plain"),
-            value=None if kind is None else Value(kind, min(len(element.findall("dot")), 4)),
+            value=None if kind is None else Value(kind, min(len(element.findall("dot")), 4) if "dot" in first else 0),
             ratio=ratio,
-            tuplets=[_tuplet(t) for t in element.iterfind("notations/tuplet")],
+            tuplets=[_tuplet(t) for t in element.iterfind("notations/tuplet")] if "notations" in first else [],
             marks=marks,
         )
+        rest = first.get("rest")
         if rest is not None:
             raw.rest = True
             raw.measure_rest = rest.get("measure") == "yes"
@@ -240,35 +247,39 @@ class _PartReader:
                 raw.position = _place(rest, "display-")
             raw.marks = [m for m in marks if m.name != BEAMS]
             return raw
-        raw.notes = [self._head(element, [m for m in marks if m.name in OWN])]
+        raw.notes = [self._head(element, first, [m for m in marks if m.name in OWN])]
         raw.marks = [m for m in marks if m.name not in OWN]
         return raw
 
-    def _head(self, element: etree._Element, own: list[Mark]) -> Note:
+    def _head(self, element: etree._Element, first: dict[str, etree._Element], own: list[Mark]) -> Note:
         """One note head with what it has for itself."""
-        pitch = element.find("pitch")
-        tie = any(t.get("type") == "start" for t in element.iterfind("tie"))
-        marks = own + read_head(element)
-        if not tie and any(t.get("type") == "start" for t in element.iterfind("notations/tied")):
+        tie = "tie" in first and any(t.get("type") == "start" for t in element.iterfind("tie"))
+        marks = own + read_head(element, first)
+        if (
+            not tie
+            and "notations" in first
+            and any(t.get("type") == "start" for t in element.iterfind("notations/tied"))
+        ):
             marks.append(Mark("drawn-tie"))
-        instrument = element.find("instrument")
+        instrument = first.get("instrument")
         if instrument is not None and self.instruments.get(instrument.get("id"), 1) > 1:
             marks.append(Mark("instrument-id", (Fraction(self.instruments[instrument.get("id")]),)))
+        pitch = first.get("pitch")
         if pitch is not None:
-            alter = number(pitch.findtext("alter"), Fraction(0)).limit_denominator(10**6)
-            place = _place(pitch, "")
-            spelled = Pitch(place.step, place.octave, int(alter) if alter.denominator == 1 else alter)
-            return Note(spelled, tie, tuple(marks))
-        unpitched = element.find("unpitched")
+            return Note(
+                _pitch(pitch.findtext("step"), pitch.findtext("octave"), pitch.findtext("alter")), tie, tuple(marks)
+            )
+        unpitched = first.get("unpitched")
         shown = unpitched is not None and unpitched.find("display-step") is not None
         if not shown:
             marks.append(Mark("unplaced"))
         return Note(_place(unpitched, "display-") if shown else Pitch("B", 4), tie, tuple(marks), True)
 
     def _attributes(self, element: etree._Element, clock: Fraction, read: _Read) -> None:
-        divisions = number(element.findtext("divisions"), Fraction(0))
+        divisions = number(element.findtext("divisions"))
         if divisions > 0:
             self.divisions = divisions
+            self.durations = {}
         for staff, mark in read_attributes(element):
             if isinstance(mark, Time):
                 self.time = mark
@@ -300,6 +311,16 @@ def _tuplet(element: etree._Element) -> tuple[str, str, tuple[int, int] | None, 
 
 
 def _place(element: etree._Element, prefix: str) -> Pitch:
-    step = clean(element.findtext(prefix + "step"))
-    octave = whole(element.findtext(prefix + "octave"), 4)
-    return Pitch(step if step in tuple("CDEFGAB") else "B", max(0, min(9, octave)))
+    return _pitch(element.findtext(prefix + "step"), element.findtext(prefix + "octave"), None)
+
+
+@lru_cache(maxsize=4096)
+def _pitch(step: str | None, octave: str | None, alter: str | None) -> Pitch:
+    """The same pitch is the same object."""
+    step = clean(step)
+    semitones = number(alter).limit_denominator(10**6)
+    return Pitch(
+        step if step in tuple("CDEFGAB") else "B",
+        max(0, min(9, whole(octave, 4))),
+        int(semitones) if semitones.denominator == 1 else semitones,
+    )

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from scorelm.notation.marks import SCOPES, rank
 from scorelm.notation.model import (
+    ONE,
     Attribute,
     Chord,
     Item,
@@ -108,14 +109,14 @@ def _normal_staff(staff: Staff) -> Staff:
 def _normal_voice(voice: Voice) -> Voice:
     if all(isinstance(item, Spacer) for item in voice):
         return ()
-    return _normal_items(voice, Fraction(1))
+    return _normal_items(voice, ONE)
 
 
 def _normal_items(items: Sequence[Item], ratio: Fraction) -> tuple[Item, ...]:
     out: list[Item] = []
     empty = Fraction(0)  # spacers waiting to be run together
     for item in items:
-        if isinstance(item, Spacer) and ratio == 1:
+        if isinstance(item, Spacer) and ratio is ONE:
             empty += item.value.quarters
             continue
         if empty:

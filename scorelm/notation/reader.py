@@ -7,6 +7,7 @@ from fractions import Fraction
 from scorelm.notation.lexemes import COMMON_PARTS, DURATIONS, SIMPLE_TUPLETS
 from scorelm.notation.marks import CLEF_OF
 from scorelm.notation.model import (
+    ONE,
     Attribute,
     Chord,
     Item,
@@ -193,7 +194,7 @@ class VoiceReader:
 
     def voice(self) -> tuple[Item, ...]:
         start = self.s.i
-        items = self._items(Fraction(1), 0)
+        items = self._items(ONE, 0)
         if items and self.clock != self.length:
             token = self.s.tokens[self.s.i]
             if token not in VOICE_ENDS and SCOPE_OF.get(token) != "end":
@@ -342,7 +343,7 @@ class VoiceReader:
             s.i += 1
             if token in "ZX" and not spelled:
                 value = None
-                if ratio != 1:
+                if ratio is not ONE:
                     raise s.fault("a measure rest inside a tuplet", start)
             event = Rest(value, token in "ZX", token in "xX", self._position(), marks)
         elif token == "y":
@@ -355,7 +356,9 @@ class VoiceReader:
         if value is None:
             quarters = self.length - self.clock
         else:
-            quarters = value.exact if value.exact is not None else value.written * ratio
+            quarters = (
+                value.exact if value.exact is not None else value.written if ratio is ONE else value.written * ratio
+            )
         self.clock += quarters
         if self.clock > self.length or quarters <= 0:
             raise s.fault(f"the measure is full: {self.length} quarters, this ends at {self.clock}", start)

@@ -16,6 +16,7 @@ from scorelm.errors import FormatError
 from scorelm.notation.lexemes import COMMON_PARTS, IDS, SIMPLE_TUPLETS
 from scorelm.notation.marks import CLEF_OF
 from scorelm.notation.model import (
+    ONE,
     Attribute,
     Chord,
     Item,
@@ -357,7 +358,7 @@ class _LenientVoice(VoiceReader):
 
     def whole(self) -> Voice:
         start = self.s.places[self.s.i]
-        items = self._items(Fraction(1), 0)
+        items = self._items(ONE, 0)
         self.left_out.flush()
         return Voice(items, self.marks, self.clock, self.measure_rest, self.ends, start)
 

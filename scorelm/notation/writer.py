@@ -31,6 +31,7 @@ from scorelm.notation.marks import (
     spell_string,
 )
 from scorelm.notation.model import (
+    ONE,
     Attribute,
     Chord,
     Event,
@@ -185,7 +186,7 @@ class _Voice:
 
     def write(self, voice: Voice) -> tuple[str, list[TimedMark]]:
         """-> the voice's text and the marks that it had no moment for."""
-        self._items(voice, Fraction(1))
+        self._items(voice, ONE)
         if voice and self.clock != self.length:
             raise ScoreError(f"a voice lasts {self.clock} quarters in a measure of {self.length}")
         self._place_marks()
