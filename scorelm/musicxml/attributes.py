@@ -85,7 +85,7 @@ def _time(element: etree._Element) -> Time | None:
     terms = []
     for beats, unit in zip(element.iterfind("beats"), element.iterfind("beat-type")):
         counts = tuple(whole(b, 0) for b in (beats.text or "").split("+"))
-        if min(counts) < 1 or whole(unit.text, 0) not in UNITS:
+        if min(counts) < 1 or sum(counts) > 999 or whole(unit.text, 0) not in UNITS:
             return None
         terms.append((counts, whole(unit.text, 0)))
     return Time(tuple(terms), SYMBOLS.get(element.get("symbol") or "")) if terms else None
@@ -94,8 +94,11 @@ def _time(element: etree._Element) -> Time | None:
 def _clef(element: etree._Element) -> Clef:
     sign = clean(element.findtext("sign"))
     sign = sign if sign in SIGNS else {"percussion2": "percussion", "tab": "TAB"}.get(sign, "none")
-    line = whole(element.findtext("line"), 0) or {"G": 2, "F": 4, "C": 3}.get(sign)
-    return Clef(sign, line, whole(element.findtext("clef-octave-change"), 0))
+    usual = {"G": 2, "F": 4, "C": 3}.get(sign)
+    line = whole(element.findtext("line"), 0)
+    place = line if 0 < line < 10 else usual
+    octave = max(-3, min(3, whole(element.findtext("clef-octave-change"), 0)))
+    return Clef(sign, place, octave)
 
 
 def _staff_details(element: etree._Element) -> list[Mark]:

@@ -6,10 +6,12 @@ from fractions import Fraction
 
 from lxml import etree
 
+from scorelm.errors import ScoreError
 from scorelm.musicxml.names import BARE_DIRECTIONS, DYNAMICS, JUMPS, KIND_OF, OTTAVAS, PEDALS, inverse
-from scorelm.musicxml.notations import decimal
+from scorelm.musicxml.notations import decimal, fitting
 from scorelm.musicxml.spanners import Spanners
 from scorelm.musicxml.values import clean, number, whole
+from scorelm.notation.marks import check_arguments
 from scorelm.notation.model import Argument, Mark, Value
 
 _OTTAVA_OF = {mark: shift for shift, mark in OTTAVAS.items()}
@@ -31,12 +33,22 @@ def read_direction(element: etree._Element, spanners: Spanners) -> list[Mark]:
     for kind in element.iterfind("direction-type"):
         for child in kind:
             if isinstance(child.tag, str):
-                out += _direction(child, element.get("placement"), spanners)
+                out += [_fitting(mark) for mark in _direction(child, element.get("placement"), spanners)]
     sound = element.find("sound")
     if sound is not None:
         derived = next((tempo for m in out if (tempo := tempo_of(m)) is not None), None)
         out += [m for m in read_sound(sound) if m.name != "sound-tempo" or m.args[0] != derived]
     return out
+
+
+def _fitting(mark: Mark) -> Mark:
+    """The mark; one that is broken is kept by its name alone."""
+    mark = fitting(mark)
+    try:
+        check_arguments(mark)
+    except ScoreError:
+        return Mark("other-direction", (mark.name,))
+    return mark
 
 
 def read_sound(element: etree._Element) -> list[Mark]:
@@ -167,8 +179,8 @@ def _metronome(element: etree._Element) -> Mark:
             text = clean(child.text)
             plain = text.isascii() and text.isdigit() and len(text) < 9 and str(int(text)) == text
             args.append(Fraction(text) if plain else text)
-    if unit:
-        args.append(unit)
+    if unit or not args:
+        args.append(unit or "q")
     if element.find("metronome-note") is not None:
         return Mark("metric-modulation", tuple(_note_groups(element)))
     if len(args) == 2 and isinstance(args[1], str) and element.find("per-minute") is None:

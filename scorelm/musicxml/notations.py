@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from lxml import etree
 
+from scorelm.errors import ScoreError
 from scorelm.musicxml.names import (
     ACCIDENTAL_MANNERS,
     ACCIDENTALS,
@@ -22,6 +23,7 @@ from scorelm.musicxml.names import (
 )
 from scorelm.musicxml.spanners import Spanners
 from scorelm.musicxml.values import clean, number, whole
+from scorelm.notation.marks import check_arguments
 from scorelm.notation.model import Argument, Mark
 
 # what each note of a chord has for itself; what all notes of a chord share becomes the chord's
@@ -87,9 +89,19 @@ def read_notations(note: etree._Element, first: dict[str, etree._Element], spann
         out.append(Mark({"cue": "small", "grace-cue": "grace-cue", "large": "large"}[kind.get("size", "")]))
     if "stem" in first and (stem := clean(first["stem"].text)) in ("none", "double"):
         out.append(Mark(f"stem-{stem}"))
+    out = [fitting(mark) for mark in out]
     if "lyric" in first:
         out += [_lyric(e) for e in note.iterfind("lyric")]
     return out
+
+
+def fitting(mark: Mark) -> Mark:
+    """The mark, without the arguments that it does not take: stray text in an element that has none."""
+    try:
+        check_arguments(mark)
+    except ScoreError:
+        return Mark(mark.name)
+    return mark
 
 
 def read_head(note: etree._Element, first: dict[str, etree._Element]) -> list[Mark]:

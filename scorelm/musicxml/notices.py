@@ -27,6 +27,8 @@ NOT_HELD = {
 def notices(root: etree._Element, score: Score) -> Iterator[str]:
     """A sentence for each oddity, with part and measure. ``score``: what was read from the document."""
     for index, part in enumerate(root.findall("part")):
+        if not score.measures:  # then there are no parts
+            break
         name = score.parts[index].name
         yield from (f"part {index + 1} ({name}), {said}" for said in _part_notices(part))
         yield from (f"part {index + 1} ({name}), {said}" for said in _ties(score, index))
@@ -88,7 +90,9 @@ def _note_notices(note: etree._Element, quarters: Fraction) -> Iterator[str]:
         yield f"{kind!r} is no note value; it was taken from the duration"
     if len(note.findall("dot")) > 4:
         yield "more than four dots; four were kept"
-    if kind in KIND_OF and note.find("grace") is None:
+    if quarters <= 0 and note.find("grace") is None:
+        yield "has no duration; it lasts as it is written"
+    elif kind in KIND_OF and note.find("grace") is None:
         dots = min(4, len(note.findall("dot")))
         written = Fraction(2) ** (5 - KIND_OF[kind]) * (2 - Fraction(1, 2**dots))
         ratio = note.find("time-modification")

@@ -23,6 +23,7 @@ from scorelm.musicxml.values import ZERO, clean, number, whole
 from scorelm.musicxml.voices import Raw, assemble
 from scorelm.notation.marks import SCOPES
 from scorelm.notation.model import (
+    MAX_QUARTERS,
     Attribute,
     Mark,
     Measure,
@@ -37,6 +38,7 @@ from scorelm.notation.model import (
     Value,
 )
 from scorelm.notation.normal import normalise
+from scorelm.notation.writer import MAX_STAVES
 
 
 def read_score(path: str | Path) -> Score:
@@ -59,6 +61,18 @@ def score_from_xml(root: etree._Element, name: str = "the score") -> Score:
     if not parts:
         raise SourceError(f"{name}: holds no part")
     groups = read_groups(root)
+    try:
+        return _score(root, parts, headers, groups)
+    except ScoreError as error:
+        raise ScoreError(f"{name}: {error}") from None
+
+
+def _score(
+    root: etree._Element,
+    parts: list[etree._Element],
+    headers: dict[str | None, etree._Element],
+    groups: dict[str | None, list[Mark]],
+) -> Score:
     readers = [_PartReader(part, headers.get(part.get("id")), groups.get(part.get("id"), [])) for part in parts]
     count = max(len(r.measures) for r in readers)
     out: list[Measure] = []
@@ -72,10 +86,7 @@ def score_from_xml(root: etree._Element, name: str = "the score") -> Score:
         out.append(_join(element, read, None if time is None else time.quarters, readers))
     if out:
         out[0] = replace(out[0], marks=(*read_titles_of(root), *out[0].marks))
-    try:
-        return normalise(drop_derived(Score(tuple(r.part for r in readers), tuple(out))))
-    except ScoreError as error:
-        raise ScoreError(f"{name}: {error}") from None
+    return normalise(drop_derived(Score(tuple(r.part for r in readers), tuple(out))))
 
 
 def _join(
@@ -87,6 +98,11 @@ def _join(
     """
     ends = [r.end for r in read if r is not None and r.end]
     length = nominal if nominal is not None and (not ends or nominal in ends) else max(ends, default=Fraction(4))
+    longest = max([length, *(max(r.end, r.cursor_end) for r in read if r is not None)])
+    if longest > MAX_QUARTERS:
+        raise ScoreError(
+            f"measure {element.get('number')}: lasts {longest} quarters, the format {MAX_QUARTERS} at most"
+        )
     parts = [r and r.finish(length, reader) for r, reader in zip(read, readers)]
     left: list[Attribute] = []
     right: list[Mark] = []
@@ -140,9 +156,10 @@ class _PartReader:
 
     def __init__(self, part: etree._Element, header: etree._Element | None, groups: list[Mark]) -> None:
         self.measures = part.findall("measure")
-        staves = 1
-        for element in part.iter("staff", "staves"):
-            staves = max(staves, whole(element.text, 1))
+        staves = max((whole(e.text, 1) for e in part.iter("staff", "staves")), default=1)
+        if staves > MAX_STAVES:
+            raise ScoreError(f"a part has {staves} staves, the format {MAX_STAVES} at most")
+        staves = max(staves, 1)
         self.part = Part("" if header is None else clean(header.findtext("part-name")), staves)
         self.head: list[Attribute] = [*groups, *(() if header is None else read_instruments(header))]
         self.instruments = instrument_numbers(header)
@@ -172,9 +189,9 @@ class _PartReader:
                 read.end = max(read.end, raw.start + raw.quarters)
                 read.voices.setdefault(f"{raw.voice} apart" if raw.chord else raw.voice, []).append(raw)
             elif tag == "backup":
-                clock = max(clock - self._quarters(child.findtext("duration")), ZERO)
+                clock = max(clock - self._moved(child), ZERO)
             elif tag == "forward":
-                clock += self._quarters(child.findtext("duration"))
+                clock += self._moved(child)
             elif tag == "attributes":
                 self._attributes(child, clock, read)
             elif tag == "direction":
@@ -206,6 +223,17 @@ class _PartReader:
             found = self.durations[duration] = number(duration) / self.divisions
         return found
 
+    def _moved(self, element: etree._Element) -> Fraction:
+        """By how much a <backup> or <forward> moves; a negative one moves nothing."""
+        return max(self._quarters(element.findtext("duration")), ZERO)
+
+    def _lasting(self, duration: str | None, kind: int | None, ratio: tuple[int, int]) -> Fraction:
+        """How long a note lasts; one without a duration lasts as it is written, or a quarter."""
+        quarters = self._quarters(duration)
+        if quarters > 0:
+            return quarters
+        return Value(5 if kind is None else kind).written * Fraction(ratio[1], ratio[0])
+
     def _offset(self, element: etree._Element) -> Fraction:
         return self._quarters(element.findtext("offset"))
 
@@ -218,10 +246,7 @@ class _PartReader:
         modification = first.get("time-modification")
         ratio = (1, 1)
         if modification is not None:
-            ratio = (
-                whole(modification.findtext("actual-notes"), 1) or 1,
-                whole(modification.findtext("normal-notes"), 1) or 1,
-            )
+            ratio = _ratio(modification)
         marks = read_notations(element, first, self.spanners)
         if "beam" in first:
             beams = sorted(element.iterfind("beam"), key=lambda b: whole(b.get("number"), 1))
@@ -230,7 +255,7 @@ class _PartReader:
             voice=clean(text.get("voice")) or "1",
             staff=min(max(whole(text.get("staff"), 1), 1), self.part.staves) - 1,
             start=start if chord else clock,
-            quarters=ZERO if grace is not None else self._quarters(text.get("duration")),
+            quarters=ZERO if grace is not None else self._lasting(text.get("duration"), kind, ratio),
             chord=chord,
             grace=None if grace is None else ("slash" if grace.get("slash") == "yes" else "plain"),
             value=None if kind is None else Value(kind, min(len(element.findall("dot")), 4) if "dot" in first else 0),
@@ -301,13 +326,20 @@ def _joins_chord(voices: dict[str, list[Raw]], raw: Raw) -> bool:
     return False
 
 
+def _ratio(element: etree._Element) -> tuple[int, int]:
+    """actual and normal notes of a <time-modification>; 1:1 where they are none."""
+    actual, normal = whole(element.findtext("actual-notes"), 1), whole(element.findtext("normal-notes"), 1)
+    return (actual, normal) if 0 < actual < 1000 and 0 < normal < 1000 else (1, 1)
+
+
 def _tuplet(element: etree._Element) -> tuple[str, str, tuple[int, int] | None, tuple[Mark, ...]]:
     """start or stop, its number, the ratio if it is said, how it is drawn."""
     actual = whole(element.findtext("tuplet-actual/tuplet-number"), 0)
     normal = whole(element.findtext("tuplet-normal/tuplet-number"), 0)
     shown = element.get("show-number")
     marks = (Mark(f"tuplet-number-{shown}"),) if shown in ("none", "both") else ()
-    return element.get("type", ""), element.get("number") or "1", (actual, normal) if actual and normal else None, marks
+    said = (actual, normal) if 0 < actual < 1000 and 0 < normal < 1000 else None
+    return element.get("type", ""), element.get("number") or "1", said, marks
 
 
 def _place(element: etree._Element, prefix: str) -> Pitch:

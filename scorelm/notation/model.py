@@ -22,6 +22,7 @@ from functools import cache
 from scorelm.notation.lexemes import DURATION_LETTERS
 
 STEPS = "CDEFGAB"
+MAX_QUARTERS = 4096  # of a measure
 ONE = Fraction(1)  # the ratio outside tuplets: `is ONE` is faster than any arithmetic
 
 

@@ -22,10 +22,12 @@ from scorelm.notation.marks import (
     read_string,
     read_syllable,
 )
-from scorelm.notation.model import Argument, Clef, Key, Mark, Time
+from scorelm.notation.model import MAX_QUARTERS, Argument, Clef, Key, Mark, Time
 from scorelm.notation.pitches import ALTER_OF, MAX_ALTER, PITCH_OF, SIGN_OF
 
 MAX_DIGITS = 9
+MAX_CLEF_LINE = 9
+MAX_CLEF_OCTAVE = 3
 EXTEND_OF = {sign: extend for extend, sign in EXTENDS.items()}
 # by their sign, or by their name where both are lexemes
 NAME_OF = {
@@ -101,6 +103,8 @@ class Scanner:
         length = self.number("a length in quarters")
         if length < 0:
             raise self.fault("a length cannot be negative", start)
+        if length > MAX_QUARTERS:
+            raise self.fault(f"a measure lasts at most {MAX_QUARTERS} quarters", start)
         return length
 
     def string(self, what: str = "a quoted text") -> str:
@@ -240,6 +244,7 @@ class Scanner:
         return step, octave
 
     def time(self) -> Time:
+        at = self.i
         self.i += 1
         terms: list[tuple[tuple[int, ...], int]] = []
         if not self.take("x"):
@@ -260,7 +265,10 @@ class Scanner:
         if self.tokens[self.i] in SYMBOLS:
             symbol = self.tokens[self.i][1:-1]
             self.i += 1
-        return Time(tuple(terms), symbol)
+        time = Time(tuple(terms), symbol)
+        if time.quarters is not None and time.quarters > MAX_QUARTERS:
+            raise self.fault(f"a measure lasts at most {MAX_QUARTERS} quarters", at)
+        return time
 
     def clef(self) -> Clef:
         start = self.i
@@ -271,6 +279,8 @@ class Scanner:
             if len(args) > 2 or any(isinstance(a, str) or a.denominator != 1 for a in args):
                 raise self.fault("a clef takes a line and an octave change", start)
             line, octave = int(args[0]), int(args[1]) if len(args) > 1 else 0
+            if line > MAX_CLEF_LINE or abs(octave) > MAX_CLEF_OCTAVE:
+                raise self.fault("a clef stands on line 1 to 9, at most 3 octaves off", start)
             clef = Clef(clef.sign, line or None, octave)
         return clef
 

@@ -31,6 +31,7 @@ from scorelm.notation.marks import (
     spell_string,
 )
 from scorelm.notation.model import (
+    MAX_QUARTERS,
     ONE,
     Attribute,
     Chord,
@@ -95,6 +96,8 @@ def measure_text(measure: Measure, parts: Sequence[Part], state: State, first: b
     state.count(measure.number)
     if measure.implicit:
         out.append("?")
+    if not 0 <= measure.length <= MAX_QUARTERS:
+        raise ScoreError(f"a measure lasts 0 to {MAX_QUARTERS} quarters, not {measure.length}")
     if measure.length != state.nominal():
         out.append("@" + spell_number(measure.length))
     out.extend(spell_attribute(mark) for mark in measure.marks)
@@ -132,6 +135,8 @@ def _part_head(name: str | None, staves: int, length: Fraction | None, marks: Se
 def _part(part: PartMeasure, measure: Measure, state: State, index: int, name: str | None, behind_mark: bool) -> str:
     """``behind_mark``: attributes of the measure stand right before."""
     length = measure.length if part.length is None else part.length
+    if not 0 <= length <= MAX_QUARTERS:
+        raise ScoreError(f"a part's measure lasts 0 to {MAX_QUARTERS} quarters, not {length}")
     staves = state.staves[index]
     if len(part.staves) != staves:
         raise ScoreError(f"the part has {staves} staves, this measure {len(part.staves)}")
