@@ -113,22 +113,22 @@ class Metre:
         out: dict[int, list[str | None]] = {}
         force = [_Force(key) for key in self.keys]
         moments = [
-            (timed.offset, n, i, _staff_of(timed.event, line.staff, len(force)), timed.event)
+            (timed.offset, n, i, staff_of(timed.event.marks, line.staff, len(force)), timed.event)
             for n, line in enumerate(lines)
             for i, timed in enumerate(line.events)
             if isinstance(timed.event, Chord)
         ]
         moments.sort(key=lambda m: m[:3])
         for offset, _, _, staff, chord in moments:
-            while later[staff] and later[staff][0][0] <= offset:
-                self.keys[staff] = later[staff].pop(0)[1]
-                force[staff] = _Force(self.keys[staff])
-            out[id(chord)] = [
-                None
-                if note.unpitched
-                else force[staff].name(note.pitch, chord.grace is None and (at + offset, note.pitch) in tied)
-                for note in chord.notes
-            ]
+            names: list[str | None] = []
+            for note in chord.notes:
+                own = staff_of(note.marks, staff, len(force))
+                while later[own] and later[own][0][0] <= offset:
+                    self.keys[own] = later[own].pop(0)[1]
+                    force[own] = _Force(self.keys[own])
+                stops = chord.grace is None and (at + offset, note.pitch) in tied
+                names.append(None if note.unpitched else force[own].name(note.pitch, stops))
+            out[id(chord)] = names
         for staff, keys in enumerate(later):
             if keys:
                 self.keys[staff] = keys[-1][1]
@@ -151,8 +151,9 @@ class _Force:
         return SHOWN_BY_ALTER.get(pitch.alter)
 
 
-def _staff_of(event: Event, staff: int, staves: int) -> int:
-    for mark in getattr(event, "marks", ()):
+def staff_of(marks: tuple[Mark, ...], staff: int, staves: int) -> int:
+    """Where what bears these marks stands: on a staff that they name, else on its own."""
+    for mark in marks:
         if mark.name == "on-staff":
             return min(max(1, int(mark.args[0])), staves) - 1
     return staff

@@ -319,8 +319,10 @@ def _joins_chord(voices: dict[str, list[Raw]], raw: Raw) -> bool:
     for other in reversed(voices.get(raw.voice, [])):
         if other.grace != raw.grace or other.start != raw.start:
             return False
-        if other.notes and other.quarters == raw.quarters and other.staff == raw.staff and other.value == raw.value:
+        if other.notes and other.quarters == raw.quarters and other.value == raw.value:
             own = tuple(m for m in raw.marks if m.name != BEAMS and not (m in other.marks and "fermata" in m.name))
+            if other.staff != raw.staff:
+                own += (Mark("on-staff", (Fraction(raw.staff + 1),)),)
             other.notes += [replace(note, marks=note.marks + own) for note in raw.notes]
             return True
     return False

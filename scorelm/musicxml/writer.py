@@ -12,7 +12,7 @@ from lxml import etree
 from scorelm.errors import ScoreError
 from scorelm.musicxml.attributes import Placed, is_attribute, write_attributes
 from scorelm.musicxml.barlines import write_left, write_middle, write_right
-from scorelm.musicxml.derive import Line, Metre, beams, part_lines, tie_ends
+from scorelm.musicxml.derive import Line, Metre, beams, part_lines, staff_of, tie_ends
 from scorelm.musicxml.directions import add_frame, write_mark
 from scorelm.musicxml.header import write_part_header, write_titles
 from scorelm.musicxml.names import KIND_OF, SHOWN_BY_ALTER
@@ -215,10 +215,11 @@ class _Part:
         event = timed.event
         assert not isinstance(event, Spacer)
         marks = {m.name: m for m in event.marks}
-        if "on-staff" in marks:
-            staff = min(max(1, int(marks["on-staff"].args[0])), self.staves) - 1
-        notes: tuple[Note | None, ...] = event.notes if isinstance(event, Chord) else (None,)
-        for i, note in enumerate(notes):
+        staff = staff_of(event.marks, staff, self.staves)
+        notes: list[tuple[Note | None, str | None]] = [(None, None)]
+        if isinstance(event, Chord):  # those on another staff than the chord follow behind
+            notes = sorted(zip(event.notes, shown or [None] * len(event.notes)), key=lambda n: _moved(n[0]))
+        for i, (note, accidental) in enumerate(notes):
             element = Sub(out, "note")
             grace = isinstance(event, Chord) and event.grace is not None
             cue = "cue" in marks
@@ -254,7 +255,7 @@ class _Part:
                 for _ in range(event.value.dots):
                     Sub(element, "dot")
             if note is not None and not note.unpitched:
-                self._accidental(element, note, shown[i] if shown else None)
+                self._accidental(element, note, accidental)
             if timed.tuplets:
                 modification = Sub(element, "time-modification")
                 Sub(modification, "actual-notes").text = str(prod(t.actual for t in timed.tuplets))
@@ -265,7 +266,8 @@ class _Part:
             if note is not None:
                 write_notehead(element, note.marks)
             if self.staves > 1:
-                Sub(element, "staff").text = str(staff + 1)
+                own_staff = staff if note is None else staff_of(note.marks, staff, self.staves)
+                Sub(element, "staff").text = str(own_staff + 1)
             if i == 0:
                 for number, name in enumerate(beam_names):
                     if name and number < 8:
@@ -298,6 +300,10 @@ class _Part:
         write_notations(notations, [*marks, *own])
         if len(notations):
             element.append(notations)
+
+
+def _moved(note: Note) -> bool:
+    return any(mark.name == "on-staff" for mark in note.marks)
 
 
 def _tuplets(notations: etree._Element, timed: Timed) -> None:
