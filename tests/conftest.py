@@ -1,6 +1,7 @@
 """Settings of every test: quiet threads, no network, and Hypothesis' profiles.
 
 ci    the same examples on every run (scripts/check sets HYPOTHESIS_PROFILE=ci)
+fuzz  many new examples (scripts/fuzz)
 dev   new examples on every run; what fails is kept in .hypothesis
 """
 
@@ -34,6 +35,9 @@ settings.register_profile(
     database=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "fuzz", max_examples=3000, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck)
 )
 settings.register_profile("dev", deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))

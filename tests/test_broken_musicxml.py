@@ -55,7 +55,7 @@ def damaged(source: bytes, choose: random.Random, times: int) -> bytes:
     return etree.tostring(root)
 
 
-@settings(max_examples=300)
+@settings(max_examples=max(300, settings.default.max_examples))
 @given(st.sampled_from(SOURCES), st.integers(0, 2**32), st.integers(1, 12))
 def test_a_damaged_document_is_read_whole_or_refused_by_name(source: bytes, seed: int, times: int) -> None:
     data = damaged(source, random.Random(seed), times)

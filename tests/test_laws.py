@@ -16,7 +16,7 @@ from scorelm.notation.sound import sound_problems
 from scorelm.notation.transform import extract, strip, transpose
 from scorelm.notation.writer import write
 
-MANY = settings(max_examples=400)
+MANY = settings(max_examples=max(400, settings.default.max_examples))
 
 
 @MANY
