@@ -8,8 +8,7 @@ from fractions import Fraction
 from lxml import etree
 
 from scorelm.musicxml.names import MODES, SIGNS, SYMBOLS, inverse
-from scorelm.musicxml.notations import decimal
-from scorelm.musicxml.values import clean, number, whole
+from scorelm.musicxml.values import clean, decimal, number, whole
 from scorelm.notation.model import Argument, Attribute, Clef, Key, Mark, Time
 
 UNITS = frozenset(2**n for n in range(11))

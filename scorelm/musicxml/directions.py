@@ -1,4 +1,4 @@
-"""<direction>, <sound>, <harmony>, <figured-bass> <-> marks on a staff's time line."""
+"""<direction> and <sound> <-> marks on a staff's time line."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from fractions import Fraction
 from lxml import etree
 
 from scorelm.errors import ScoreError
+from scorelm.musicxml.harmony import write_figured_bass, write_harmony
 from scorelm.musicxml.names import BARE_DIRECTIONS, DYNAMICS, JUMPS, KIND_OF, OTTAVAS, PEDALS, inverse
-from scorelm.musicxml.notations import decimal, fitting
+from scorelm.musicxml.notations import fitting
 from scorelm.musicxml.spanners import Spanners
-from scorelm.musicxml.values import clean, number, whole
+from scorelm.musicxml.values import alter_sign, clean, decimal, number, split_step, whole
 from scorelm.notation.marks import check_arguments
 from scorelm.notation.model import Argument, Mark, Value
 
@@ -108,7 +109,7 @@ def _direction(element: etree._Element, placement: str | None, spanners: Spanner
     if tag == "scordatura":
         accords = [
             f"{a.get('string')}={clean(a.findtext('tuning-step'))}"
-            f"{_alter(a.findtext('tuning-alter'))}{clean(a.findtext('tuning-octave'))}"
+            f"{alter_sign(a.findtext('tuning-alter'))}{clean(a.findtext('tuning-octave'))}"
             for a in element.iterfind("accord")
         ]
         return [Mark("scordatura", (" ".join(accords),))]
@@ -217,80 +218,6 @@ def tempo_of(mark: Mark) -> Fraction | None:
     return Value(_LETTERS[unit[:1]], min(4, unit.count("."))).written * mark.args[1]
 
 
-def read_harmony(element: etree._Element) -> list[Mark]:
-    """Chord symbols. args: root ("C#", a function or a numeral), kind, bass, text shown, degrees ("add9", "alter5-1")."""
-    out: list[Mark] = []
-    roots = [e for e in element if e.tag in ("root", "function", "numeral")]
-    for root in roots:
-        parts: dict[str, str] = {"kind": "", "text": "", "bass": ""}
-        degrees: list[str] = []
-        for child in root.itersiblings():
-            if child in roots:
-                break
-            if child.tag == "kind":
-                parts["kind"], parts["text"] = clean(child.text), clean(child.get("text"))
-            elif child.tag == "bass":
-                parts["bass"] = clean(child.findtext("bass-step")) + _alter(child.findtext("bass-alter"))
-            elif child.tag == "degree":
-                degrees.append(
-                    clean(child.findtext("degree-type"))
-                    + clean(child.findtext("degree-value"))
-                    + _alter(child.findtext("degree-alter"))
-                )
-            elif child.tag == "inversion" and clean(child.text):
-                degrees.append(f"inversion{clean(child.text)}")
-        if root.tag == "root":
-            name = clean(root.findtext("root-step")) + _alter(root.findtext("root-alter"))
-        elif root.tag == "function":
-            name = f"function {clean(root.text)}"
-        else:
-            name = f"numeral {clean(root.findtext('numeral-root'))}{_alter(root.findtext('numeral-alter'))}"
-        args = [name, parts["kind"], parts["bass"], parts["text"], *degrees]
-        while not args[-1]:
-            args.pop()
-        out.append(Mark("chord", tuple(args)))
-    frame = element.find("frame")
-    if frame is not None:
-        out.append(_frame(frame))
-    return out
-
-
-def _frame(frame: etree._Element) -> Mark:
-    """args: the diagram, lowest string first ("x,3:3,2:2,0,1:1,0": fret, fingering), frets shown, the first fret."""
-    strings = max(1, min(64, whole(frame.findtext("frame-strings"), 6)))
-    found = ["x"] * strings
-    for note in frame.iterfind("frame-note"):
-        at = whole(note.findtext("string"), 0)
-        if 1 <= at <= strings:
-            finger = clean(note.findtext("fingering"))
-            barre = {"start": "(", "stop": ")"}.get(getattr(note.find("barre"), "attrib", {}).get("type", ""), "")
-            found[strings - at] = str(whole(note.findtext("fret"), 0)) + (f":{finger}" if finger else "") + barre
-    args: tuple[Argument, ...] = (",".join(found), Fraction(max(1, whole(frame.findtext("frame-frets"), 4))))
-    first = whole(frame.findtext("first-fret"), 0)
-    return Mark("frame", (*args, Fraction(first)) if first > 0 else args)
-
-
-def read_figured_bass(element: etree._Element, divisions: Fraction) -> Mark:
-    """args: each figure ("6", "sharp 6", "6 flat ", with "_" where it extends), last its length in quarters."""
-    args: list[Argument] = []
-    for figure in element.iterfind("figure"):
-        prefix, digits, suffix = (clean(figure.findtext(t)) for t in ("prefix", "figure-number", "suffix"))
-        text = digits if not prefix and not suffix else f"{prefix} {digits} {suffix}"
-        args.append(text + ("_" if figure.find("extend") is not None else ""))
-    if element.get("parentheses") == "yes":
-        args.append("()")
-    duration = number(element.findtext("duration"), Fraction(0)) / divisions
-    return Mark("figured-bass", (*args, duration) if duration > 0 else tuple(args))
-
-
-def _alter(text: str | None) -> str:
-    """ "#", "b", "##" ... for an alteration, "" for none; in braces what has no such sign."""
-    alter = number(text, Fraction(0))
-    if alter.denominator == 1 and abs(alter) <= 3:
-        return ("#" if alter > 0 else "b") * abs(int(alter))
-    return "{" + decimal(alter) + "}"
-
-
 def _optional(text: str | None) -> tuple[Argument, ...]:
     return (text,) if text else ()
 
@@ -309,9 +236,9 @@ def write_mark(mark: Mark, staff: int | None, divisions: int, ottavas: dict[str,
     if mark.name == "sound-tempo":
         return etree.Element("sound", tempo=decimal(mark.args[0]) if mark.args else "120")  # type: ignore[arg-type]
     if mark.name == "chord":
-        return _write_harmony(mark, staff)
+        return write_harmony(mark, staff)
     if mark.name == "figured-bass":
-        return _write_figured_bass(mark, divisions)
+        return write_figured_bass(mark, divisions)
     direction = etree.Element("direction")
     kind = Sub(direction, "direction-type")
     placement = _write_direction(kind, mark, ottavas)
@@ -401,7 +328,7 @@ def _write_rare(kind: etree._Element, name: str, text: str, texts: list[str]) ->
         for accord in text.split():
             string, _, pitch = accord.partition("=")
             element = Sub(scordatura, "accord", string=string)
-            step, alter, rest = _step(pitch)
+            step, alter, rest = split_step(pitch)
             Sub(element, "tuning-step").text = step
             if alter:
                 Sub(element, "tuning-alter").text = alter
@@ -475,105 +402,3 @@ def _write_modulation(kind: etree._Element, mark: Mark) -> None:
             if last:
                 ratio = None
                 i += 1
-
-
-def _write_harmony(mark: Mark, staff: int | None) -> etree._Element:
-    name, kind, bass, text, *degrees = [*(str(a) for a in mark.args), "", "", "", ""][: max(4, len(mark.args))]
-    harmony = etree.Element("harmony")
-    if name.startswith("function "):
-        Sub(harmony, "function").text = name[9:]
-    elif name.startswith("numeral "):
-        digits, alter, _ = _step(name[8:])
-        numeral = Sub(harmony, "numeral")
-        Sub(numeral, "numeral-root").text = digits or "1"
-        if alter:
-            Sub(numeral, "numeral-alter").text = alter
-    else:
-        _step_elements(Sub(harmony, "root"), "root", name)
-    element = Sub(harmony, "kind")
-    element.text = kind or "none"
-    if text:
-        element.set("text", text)
-    for degree in degrees:
-        if degree.startswith("inversion"):
-            Sub(harmony, "inversion").text = degree[9:]
-    if bass:
-        _step_elements(Sub(harmony, "bass"), "bass", bass)
-    for degree in degrees:
-        found = next((t for t in ("add", "alter", "subtract") if degree.startswith(t)), None)
-        if found:
-            digits, alter, _ = _step(degree[len(found) :])
-            out = Sub(harmony, "degree")
-            Sub(out, "degree-value").text = digits or "1"
-            Sub(out, "degree-alter").text = alter or "0"
-            Sub(out, "degree-type").text = found
-    if staff is not None:
-        Sub(harmony, "staff").text = str(staff)
-    return harmony
-
-
-def _step_elements(element: etree._Element, prefix: str, name: str) -> None:
-    step, alter, _ = _step(name)
-    Sub(element, f"{prefix}-step").text = step or "C"
-    if alter:
-        Sub(element, f"{prefix}-alter").text = alter
-
-
-def _step(name: str) -> tuple[str, str, str]:
-    """ "F#4" -> "F", "1", "4"; digits before a sign are kept whole."""
-    at = next((i for i, c in enumerate(name) if c in "#b{" and i), len(name))
-    at = min(at, 1) if name[:1].isalpha() else at
-    head, rest = name[:at], name[at:]
-    if rest.startswith("{"):
-        alter, _, rest = rest[1:].partition("}")
-        return head, alter, rest
-    signs = len(rest) - len(rest.lstrip("#b"))
-    value = rest[:signs].count("#") - rest[:signs].count("b")
-    return head, str(value) if value else "", rest[signs:]
-
-
-def add_frame(harmony: etree._Element, mark: Mark) -> None:
-    """A frame's diagram, behind the chord that it shows."""
-    if not mark.args or not isinstance(mark.args[0], str):
-        return
-    found = mark.args[0].split(",")
-    frame = etree.Element("frame")
-    Sub(frame, "frame-strings").text = str(len(found))
-    frets = [a for a in mark.args[1:] if isinstance(a, Fraction)]
-    Sub(frame, "frame-frets").text = str(frets[0]) if frets else "4"
-    if len(frets) > 1:
-        Sub(frame, "first-fret").text = str(frets[1])
-    for i, note in enumerate(found):
-        fret, _, finger = note.rstrip("()").partition(":")
-        if not fret.isdigit():
-            continue
-        element = Sub(frame, "frame-note")
-        Sub(element, "string").text = str(len(found) - i)
-        Sub(element, "fret").text = fret
-        if finger:
-            Sub(element, "fingering").text = finger
-        if note[-1] in "()":
-            Sub(element, "barre", type="start" if note[-1] == "(" else "stop")
-    if not frame.findall("frame-note"):
-        return
-    staff = harmony.find("staff")
-    harmony.insert(len(harmony) if staff is None else harmony.index(staff), frame)
-
-
-def _write_figured_bass(mark: Mark, divisions: int) -> etree._Element | None:
-    element = etree.Element("figured-bass")
-    for arg in mark.args:
-        if arg == "()":
-            element.set("parentheses", "yes")
-        elif isinstance(arg, str):
-            figure = Sub(element, "figure")
-            parts = arg.removesuffix("_").split(" ")
-            prefix, digits, suffix = parts if len(parts) == 3 else ("", parts[0], "")
-            for tag, text in (("prefix", prefix), ("figure-number", digits), ("suffix", suffix)):
-                if text:
-                    Sub(figure, tag).text = text
-            if arg.endswith("_"):
-                Sub(figure, "extend", type="start")
-        else:
-            Sub(element, "duration").text = str(int(arg * divisions))
-    return element if element.find("figure") is not None else None

@@ -22,7 +22,7 @@ from scorelm.musicxml.names import (
     inverse,
 )
 from scorelm.musicxml.spanners import Spanners
-from scorelm.musicxml.values import clean, number, whole
+from scorelm.musicxml.values import clean, decimal, number, whole
 from scorelm.notation.marks import check_arguments
 from scorelm.notation.model import Argument, Mark
 
@@ -407,10 +407,3 @@ def shown_accidental(marks: Iterable[Mark], derived: str | None, own: str | None
             manners.append(mark.name)
             shown = shown or own
     return shown, manners
-
-
-def decimal(value: Fraction | int) -> str:
-    """A number as MusicXML writes it: at most six decimals."""
-    if value.denominator == 1:
-        return str(value.numerator)
-    return f"{float(value):.6f}".rstrip("0")

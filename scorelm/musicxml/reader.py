@@ -13,7 +13,8 @@ from scorelm.errors import ScoreError, SourceError
 from scorelm.musicxml.attributes import read_attributes, read_transpose
 from scorelm.musicxml.barlines import read_barline
 from scorelm.musicxml.derive import BEAMS, drop_derived
-from scorelm.musicxml.directions import read_direction, read_dynamics, read_figured_bass, read_harmony, read_sound
+from scorelm.musicxml.directions import read_direction, read_dynamics, read_sound
+from scorelm.musicxml.harmony import read_figured_bass, read_harmony
 from scorelm.musicxml.header import instrument_numbers, read_groups, read_instruments, read_titles_of
 from scorelm.musicxml.names import KIND_OF
 from scorelm.musicxml.notations import OWN, read_head, read_notations

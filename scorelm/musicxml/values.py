@@ -30,3 +30,31 @@ def number(text: str | None, default: Fraction = ZERO) -> Fraction:
         return Fraction((text or "").strip())
     except (ValueError, ZeroDivisionError):
         return default
+
+
+def decimal(value: Fraction | int) -> str:
+    """A number as MusicXML writes it: at most six decimals."""
+    if value.denominator == 1:
+        return str(value.numerator)
+    return f"{float(value):.6f}".rstrip("0")
+
+
+def alter_sign(text: str | None) -> str:
+    """ "#", "b", "##" ... for an alteration, "" for none; in braces what has no such sign."""
+    alter = number(text, Fraction(0))
+    if alter.denominator == 1 and abs(alter) <= 3:
+        return ("#" if alter > 0 else "b") * abs(int(alter))
+    return "{" + decimal(alter) + "}"
+
+
+def split_step(name: str) -> tuple[str, str, str]:
+    """ "F#4" -> "F", "1", "4"; digits before a sign are kept whole."""
+    at = next((i for i, c in enumerate(name) if c in "#b{" and i), len(name))
+    at = min(at, 1) if name[:1].isalpha() else at
+    head, rest = name[:at], name[at:]
+    if rest.startswith("{"):
+        alter, _, rest = rest[1:].partition("}")
+        return head, alter, rest
+    signs = len(rest) - len(rest.lstrip("#b"))
+    value = rest[:signs].count("#") - rest[:signs].count("b")
+    return head, str(value) if value else "", rest[signs:]

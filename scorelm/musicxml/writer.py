@@ -13,17 +13,18 @@ from scorelm.errors import ScoreError
 from scorelm.musicxml.attributes import Placed, is_attribute, write_attributes
 from scorelm.musicxml.barlines import write_left, write_middle, write_right
 from scorelm.musicxml.derive import Line, Metre, beams, part_lines, staff_of, tie_ends
-from scorelm.musicxml.directions import add_frame, write_mark
+from scorelm.musicxml.directions import write_mark
+from scorelm.musicxml.harmony import add_frame
 from scorelm.musicxml.header import write_part_header, write_titles
 from scorelm.musicxml.names import KIND_OF, SHOWN_BY_ALTER
 from scorelm.musicxml.notations import (
     SHARED,
-    decimal,
     shown_accidental,
     write_lyric,
     write_notations,
     write_notehead,
 )
+from scorelm.musicxml.values import decimal
 from scorelm.notation.marks import SCOPES
 from scorelm.notation.model import (
     Chord,
