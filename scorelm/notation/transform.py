@@ -42,6 +42,7 @@ CORE = frozenset(
         "sound",
         "transpose",
         "tuplet-none",
+        "untyped",
         "times",
         *END_MARKS,
         *tuple(m for m in MEASURE_MARKS if m not in ("new-system", "new-page")),
