@@ -60,7 +60,9 @@ KEEP: dict[str, frozenset[str]] = {
         "dynamic <( <) >( >) niente".split()
     ),
     "beams": frozenset(("beam-none", "beam(", "beam-continue", "beam)", "beam-hook", "beam-back-hook")),
-    "accidentals": frozenset(m for m in NOTE_MARKS if m.startswith("show-")),
+    "accidentals": frozenset(
+        m for m in NOTE_MARKS if m.startswith("show-") or m in ("cautionary", "editorial", "parentheses", "bracket")
+    ),
 }  # kept beside the core by name: profile "core+lyrics+slurs"
 
 
