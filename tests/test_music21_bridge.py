@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from scorelm.api import load
 from scorelm.notation.transform import strip
 from scorelm.notation.writer import write
 
+TWO_WAYS = Path(__file__).parent.parent / "docs" / "two_ways.tsv"
 CHORALES = ("bwv66.6", "bwv253", "bwv1.6", "bwv4.8", "bwv377")
 # music21's import drops the MIDI program of an instrument that it has no class for
 PROGRAM = re.compile(r"!instrument!\d+")
@@ -77,6 +79,17 @@ def test_a_decoded_score_that_was_changed_is_encoded_as_it_is_now(change: Callab
     score = scorelm.decode(text)
     change(score)
     assert scorelm.encode(score, "full") != text
+
+
+@pytest.mark.parametrize(
+    "name", ["monteverdi/madrigal.5.1.mxl", "bach/bwv120.8-a.mxl", "lusitano/allor_che_ignuda.mxl", "bach/bwv269.mxl"]
+)
+def test_both_ways_give_the_same_text_but_for_the_files_that_are_listed(name: str) -> None:
+    listed = [line.split("\t")[0] for line in TWO_WAYS.read_text(encoding="utf-8").splitlines()[1:]]
+    path = music21_bridge.corpus_root() / name
+    (stream,) = music21_bridge.read_streams(path)
+    direct, through = (PROGRAM.sub("", scorelm.encode(source)) for source in (path, stream))
+    assert (direct != through) == (name in listed)
 
 
 def test_a_name_of_the_corpus_is_taken_whole() -> None:
