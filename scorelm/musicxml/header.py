@@ -28,7 +28,7 @@ def read_titles_of(root: etree._Element) -> list[Mark]:
     for creator in root.iterfind("identification/creator"):
         text, kind = clean(creator.text), creator.get("type") or ""
         if text:
-            out.append(Mark(kind, (text,)) if kind in CREATORS or kind == "arranger" else Mark("creator", (text, kind)))
+            out.append(Mark(kind, (text,)) if kind in CREATORS else Mark("creator", (text, kind)))
     for tag in ("rights", "source"):
         out += [Mark(tag, (clean(e.text),)) for e in root.iterfind(f"identification/{tag}") if clean(e.text)]
     said = {" ".join(str(arg).split()) for mark in out for arg in mark.args}

@@ -58,7 +58,7 @@ TECHNICAL_TEXTS = {
     "arrow": "arrow",
     "hole": "hole",
 }
-TECHNICAL_LINES = {"hammer-on": "hammer-on", "pull-off": "pull-off"}  # they start and stop
+TECHNICAL_LINES = ("hammer-on", "pull-off")  # they start and stop
 NOTEHEADS = {
     **_same("triangle diamond square cross x circle-x inverted-triangle circled slashed cluster circle-dot"),
     **_same("left-triangle rectangle do re mi fa so la ti"),

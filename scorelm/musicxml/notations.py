@@ -36,7 +36,7 @@ OWN = frozenset(
 SHARED = ("arpeggio", "arpeggio-up", "arpeggio-down")  # said once for the whole chord where every note has it
 
 _STOPPING = {"slur)", "gliss)", "slide)", "wavy)", "tremolo)", "hammer-on)", "pull-off)"}
-_LINES = {"solid": "", "dashed": "line-dashed", "dotted": "line-dotted", "wavy": "line-wavy"}
+_LINES = {style: f"line-{style}" for style in ("solid", "dashed", "dotted", "wavy")}
 _ARTICULATION_OF = inverse(ARTICULATIONS)
 _ORNAMENT_OF = inverse(ORNAMENTS)
 _ORNAMENT_ACCIDENTAL_OF = inverse(ORNAMENT_ACCIDENTALS)
@@ -179,7 +179,7 @@ def _technical(element: etree._Element, spanners: Spanners) -> list[Mark]:
             out += [Mark(n) for n in ("substitution", "alternate") if element.get(n) == "yes"]
         return out
     if tag in TECHNICAL_LINES:
-        return _line(element, TECHNICAL_LINES[tag], spanners)
+        return _line(element, tag, spanners)
     if tag == "harmonic":
         out = [Mark("artificial-harmonic" if element.find("artificial") is not None else "harmonic",
                     ("natural",) if element.find("natural") is not None else ())]  # fmt: skip
@@ -214,8 +214,8 @@ def _line(element: etree._Element, name: str, spanners: Spanners) -> list[Mark]:
     style = element.get("line-type")
     if kind == "start" and name == "slur" and style in ("dashed", "dotted"):
         out.append(Mark(f"slur-{style}"))
-    elif kind == "start" and name in ("gliss", "slide") and style:
-        out.append(Mark({"solid": "line-solid"}.get(style) or _LINES.get(style) or "line-solid"))
+    elif kind == "start" and name in ("gliss", "slide") and style in _LINES:
+        out.append(Mark(_LINES[style]))
     return out
 
 
