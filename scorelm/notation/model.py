@@ -269,12 +269,6 @@ def event_quarters(event: Event, ratio: Fraction, left: Fraction) -> Fraction:
     return value.written if ratio is ONE else value.written * ratio
 
 
-def voice_quarters(voice: Voice, length: Fraction) -> Fraction:
-    """Where a voice ends, in quarters."""
-    events = timeline(voice, length)
-    return events[-1].offset + events[-1].quarters if events else Fraction(0)
-
-
 def chords(score: Score) -> Iterator[Chord]:
     """All chords (single notes too) in the order of the text."""
     for measure in score.measures:

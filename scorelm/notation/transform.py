@@ -160,7 +160,6 @@ def _enter(force: list[dict[type, Attribute]], marks: Iterable[Attribute]) -> No
 
 
 _INTERVAL = re.compile(r"([+-]?)(P|M|m|A{1,2}|d{1,2})([1-9]\d?)$")
-_FIFTHS = "FCGDAEB"
 _NATURAL = dict(zip(STEPS, (0, 2, 4, 5, 7, 9, 11)))
 
 
