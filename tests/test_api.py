@@ -114,7 +114,7 @@ def test_a_score_is_written_as_abc_that_music21_reads_with_the_same_notes(tmp_pa
     path = scorelm.save(text, tmp_path / "chorale.abc")
     assert path.read_text(encoding="utf-8").startswith("X:1\n")
     again = scorelm.decode(scorelm.encode(path))
-    sounding = [sorted(p.nameWithOctave for p in s.recurse().pitches) for s in (scorelm.decode(text), again)]
+    sounding = [sorted(p.nameWithOctave for p in s.pitches) for s in (scorelm.decode(text), again)]
     assert sounding[0] == sounding[1]
 
 
