@@ -106,6 +106,7 @@ def test_a_profile_can_be_taken_twice(score: Score) -> None:
 
 
 @given(scores(), st.sampled_from(["m2", "-M3", "P5", "A4", "-P8"]))
+@example(parse('|\nT4:4P""wC+nC|\n'), "m2")
 def test_a_transposition_can_be_taken_back(score: Score, interval: str) -> None:
     back = interval[1:] if interval.startswith("-") else "-" + interval
     try:

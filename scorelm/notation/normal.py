@@ -141,10 +141,10 @@ def _normal_item(item: Item, ratio: Fraction) -> Item:
         return replace(item, marks=_ordered(item.marks)) if len(item.marks) > 1 else item
     item = _lifted(item)
     notes = item.notes
-    if len(notes) > 1:
-        notes = tuple(sorted(notes, key=note_order))
     if any(len(n.marks) > 1 for n in notes):
         notes = tuple(replace(n, marks=_ordered(n.marks)) for n in notes)
+    if len(notes) > 1:
+        notes = tuple(sorted(notes, key=note_order))
     if notes is item.notes and len(item.marks) < 2:
         return item
     return replace(item, notes=notes, marks=_ordered(item.marks))
@@ -163,7 +163,8 @@ def _lifted(chord: Chord) -> Chord:
     return replace(chord, notes=notes, marks=(*chord.marks, *lifted))
 
 
-def note_order(note: Note) -> tuple[int, int, Fraction | int, bool]:
-    """Chord notes stand from low to high: by octave, step, alteration; a tied one last among equals."""
+def note_order(note: Note) -> tuple[int, int, Fraction | int, bool, bool, str]:
+    """Chord notes stand from low to high: by octave, step, alteration; among equals unpitched, tied, marked ones last."""
     p = note.pitch
-    return p.octave, "CDEFGAB".index(p.step), p.alter, note.tie
+    marks = "".join(mark.name + str(mark.args) for mark in note.marks)
+    return p.octave, "CDEFGAB".index(p.step), p.alter, note.unpitched, note.tie, marks
