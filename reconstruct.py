@@ -49,18 +49,23 @@ def reconstruct(options: argparse.Namespace) -> int:
     if name == "-" and not options.output:
         raise scorelm.ScorelmError("reading stdin needs -o OUT")
     text = read(name, lenient=options.repair)
+    shown = "stdin" if name == "-" else name
     problems: Sequence[object] = ()
     if is_legacy(text):
-        score, problems = read_legacy(text)
+        score, guesses, problems = read_legacy(text)
         text = write(score)
+        for guess in guesses:
+            print(f"{shown}: {guess}", file=sys.stderr)
+        if problems and not options.repair:
+            raise scorelm.ScorelmError(f"{shown}: {problems[0]}; --repair goes on without it")
     elif options.repair:
         text, problems = scorelm.repair(text)
     for problem in problems:
-        print(f"{name}: {problem}", file=sys.stderr)
+        print(f"{shown}: {problem}", file=sys.stderr)
     try:
         path = scorelm.save(text, options.output or Path(name).with_suffix(".musicxml"))
     except scorelm.FormatError as error:
-        raise scorelm.ScorelmError(f"{'stdin' if name == '-' else name}: {error}") from None
+        raise scorelm.ScorelmError(f"{shown}: {error}") from None
     print(path, file=sys.stderr)
     return 0
 

@@ -184,7 +184,8 @@ def make(
     temporary = {split: folder / f".{split}.jsonl.new" for split in SPLITS}
     with contextlib.ExitStack() as stack:
         files = {split: stack.enter_context(path.open("w", encoding="utf-8")) for split, path in temporary.items()}
-        for work, split, (found, reason) in zip(works, assign(works, validation, test), journal.results()):
+        splits = assign(works, validation, test)
+        for work, split, (found, reason) in zip(works, splits, journal.results(), strict=True):
             if reason:
                 report.failed.append({"source": work.source, "reason": reason})
             for row in found:

@@ -132,7 +132,7 @@ class Student:
             raise ConfigError(f"the prompt has {present} measures already, {measures} were asked for")
         sound = Sound(prompt, measures=measures, at_least=max(at_least, present + 1), at_most=present + MOST_MEASURES)
         yield whole
-        reader = _Context(self.model, self.device, whole + begun)
+        reader = _Context(self.model, self.device, whole + begun, self.known)
         piece = cut(begun)
         while sound.allowed:
             names, ids = self._choices(sound.allowed)
@@ -166,13 +166,15 @@ class Student:
 class _Context:
     """What the model has read: keys and values stay, and lexemes without a choice wait for the next question."""
 
-    def __init__(self, model: Any, device: str, text: str) -> None:
+    def __init__(self, model: Any, device: str, text: str, known: int = len(LEXEMES)) -> None:
+        """``known``: how many lexemes the model has; later ones stay in the text and are not shown to it."""
         self.model = model
         self.device = device
+        self.known = known
         self._restart(text)
 
     def _restart(self, text: str) -> None:
-        self.waiting = [IDS[lexeme] for lexeme in cut(text)]
+        self.waiting = [IDS[lexeme] for lexeme in cut(text) if IDS[lexeme] < self.known]
         self.cache: Any = None
         self.length = len(self.waiting)
 

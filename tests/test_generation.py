@@ -12,6 +12,7 @@ import torch
 import scorelm.generation as generation
 from scorelm.errors import ConfigError, FormatError
 from scorelm.generation import SHIPPED, Sampling, Student, continuable, find_model
+from scorelm.notation.lexemes import IDS
 from scorelm.notation.model import chords
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import sound_problems
@@ -65,6 +66,12 @@ def test_the_prompt_stays_and_is_continued(shipped: Student) -> None:
     text = written(shipped, prompt, measures=4)
     assert text.startswith(prompt)
     assert len(parse(text).measures) == 4
+
+
+def test_a_prompt_may_hold_lexemes_that_are_newer_than_the_model(shipped: Student) -> None:
+    prompt = '|\nT4:4P"Soprano"!clef-G2!{!untyped!d}wC|\n'
+    assert IDS["!untyped!"] >= shipped.known
+    assert written(shipped, prompt, measures=2).startswith(prompt)
 
 
 def test_measures_come_one_by_one(shipped: Student) -> None:

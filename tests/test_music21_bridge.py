@@ -32,6 +32,13 @@ CASES = {
 }
 
 
+def on_its_own(text: str) -> Any:
+    """The decoded score without the one that it was made from, so that music21's objects alone are encoded."""
+    score = scorelm.decode(text)
+    del score.editorial[music21_bridge.ORIGIN]
+    return score
+
+
 @pytest.mark.parametrize("name", CHORALES)
 def test_a_chorale_is_the_same_text_directly_and_through_music21(name: str) -> None:
     (stream,) = music21_bridge.read_streams(f"bach/{name}")
@@ -41,12 +48,12 @@ def test_a_chorale_is_the_same_text_directly_and_through_music21(name: str) -> N
 @pytest.mark.parametrize("name", CHORALES)
 def test_a_chorale_decoded_and_encoded_is_the_same_text(name: str) -> None:
     text = scorelm.encode(f"bach/{name}")
-    assert scorelm.encode(scorelm.decode(text)) == text
+    assert scorelm.encode(on_its_own(text)) == text
 
 
 @pytest.mark.parametrize("text", CASES.values(), ids=CASES.keys())
 def test_a_notation_survives_music21(text: str) -> None:
-    assert scorelm.encode(scorelm.decode(text)) == scorelm.repair(text)[0]
+    assert scorelm.encode(on_its_own(text)) == scorelm.repair(text)[0]
 
 
 FULL = (

@@ -48,25 +48,26 @@ def is_legacy(text: str) -> bool:
     return _START.match(text) is not None
 
 
-def read_legacy(text: str) -> tuple[Score, tuple[Problem, ...]]:
-    """The score, and what was left out or guessed. Never raises."""
+def read_legacy(text: str) -> tuple[Score, tuple[str, ...], tuple[Problem, ...]]:
+    """The score, what was guessed, and what was left out because it cannot be read. Never raises."""
     problems: list[Problem] = []
     measures = [_items(body, number, problems) for number, body in enumerate(_bodies(text), 1)]
     lengths = Counter(length for _, length in measures if length)
     time, usual = None, Fraction(0)
+    guesses: tuple[str, ...] = ()
     if lengths:
         usual = lengths.most_common(1)[0][0]
         unit = max(4, 4 * usual.denominator)
         if usual.denominator <= 16 and usual.denominator & (usual.denominator - 1) == 0:
             time = Time((((int(usual * unit / 4),), unit),))
-            problems.insert(0, Problem(1, 1, 1, f"the time signature is a guess: most measures last {usual} quarters"))
+            guesses = (f"the time signature is a guess: most measures last {usual} quarters",)
     out = []
     for number, (items, length) in enumerate(measures, 1):
         length = length or usual or Fraction(4)
         voice = items or (Rest(None, True),)
         head = ((time if time is not None else Time(())),) if number == 1 else ()
         out.append(Measure((PartMeasure((Staff((voice,)),)),), str(number), length, False, head))
-    return normalise(Score((Part(""),), tuple(out))), tuple(problems)
+    return normalise(Score((Part(""),), tuple(out))), guesses, tuple(problems)
 
 
 def _bodies(text: str) -> list[str]:
