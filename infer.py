@@ -66,7 +66,11 @@ def read_prompt(prompt: str) -> str:
     if prompt == "-":
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")
         return sys.stdin.read()
-    if "|" not in prompt and Path(prompt).suffix and Path(prompt).is_file():
+    if "|" not in prompt:
+        if not Path(prompt).is_file():
+            from scorelm.errors import ConfigError
+
+            raise ConfigError(f"{prompt}: no such file, nor score text, which begins with '|'")
         from scorelm.api import load
         from scorelm.generation import continuable
         from scorelm.notation.transform import strip

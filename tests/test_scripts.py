@@ -71,6 +71,7 @@ def test_a_score_file_and_stdin_are_prompts(tmp_path: Path) -> None:
     [
         (("|\nCDEF|",), "measure 1"),
         (("|", "-m", "nowhere"), "nowhere: no model is there"),
+        (("nothing.mxl",), "nothing.mxl: no such file, nor score text"),
         (("|", "-n", "0"), "-n is 1 or more"),
         (("|", "--measures", "0"), "--measures is 1 or more"),
         (("|", "--top-p", "2"), "top-p cannot be 2.0"),
