@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("train.py: stopped; the best weights so far are kept", file=sys.stderr)
+        print("train.py: stopped; --resume goes on from the last checkpoint", file=sys.stderr)
         return 130
     print(f"{config.output_dir}: {metrics['bits_per_quarter']:.4f} bits per quarter on validation")
     return 0

@@ -23,14 +23,24 @@ class TrainConfig:
     dataset_dir: str = "dataset"  # holds train.jsonl and validation.jsonl
     output_dir: str = "score-lm"
     model_name: str | None = None  # a Pythia on the hub or a folder; null: a new model of the sizes below
+    extend_vocabulary: bool = False  # add the project's lexemes to the tokens of model_name
+    lora: dict[str, Any] | None = None  # peft's LoraConfig: {} for r 16, alpha 32; null: train all weights
+    load_in_4bit: bool = False  # QLoRA, by bitsandbytes
+    unsloth: bool = False  # load model_name by unsloth where a GPU and the package are there
     hidden_size: int = 192
     num_layers: int = 5
     num_heads: int = 3
     intermediate_size: int = 768
     dropout: float = 0.25
-    max_length: int = 1024  # a longer text is cut into pieces of this many tokens
-    batch_size: int = 8  # texts per step and process
+    positions: str = "time"  # of a new model's tokens: "time" of the music, or "index" in the text
+    rotary_share: float = 0.5  # of a head that turns with the position
+    max_length: int = 1024  # a longer text is read in windows of this many tokens
+    packing: bool = False  # several windows in a row, none of which sees another; pays on a GPU
+    batch_size: int = 8  # rows per step and process
+    gradient_accumulation_steps: int = 1
+    optimizer: str = "muon"  # "muon" for the matrices and AdamW for the rest, or "adamw"; DeepSpeed: always AdamW
     lr: float = 2e-3
+    muon_lr: float = 1e-2
     min_lr_ratio: float = 0.02  # of lr, at the end of the cosine
     warmup_steps: int = 100
     weight_decay: float = 0.1
@@ -39,6 +49,10 @@ class TrainConfig:
     max_minutes: float | None = None  # the schedule ends at this time or at max_steps, whichever comes first
     eval_steps: int = 250
     patience: int = 0  # stop after this many evaluations without a better one; 0: never
+    save_steps: int = 250  # between checkpoints; 0: none
+    save_total_limit: int = 2
+    resume: bool = False  # go on from the newest checkpoint where there is one
+    tensorboard: bool = False  # write its files beside the checkpoints
     transpose: bool = True  # train on every text in all keys within six sharps or flats
     mixed_precision: str = "auto"  # "bf16", "no", or bf16 where the processor has it
     threads: int = 0  # of the CPU; 0: torch decides
@@ -49,17 +63,35 @@ class TrainConfig:
             raise ConfigError(
                 f"hidden_size {self.hidden_size} does not divide into num_heads {self.num_heads} heads of even size"
             )
-        positive = "hidden_size num_layers num_heads intermediate_size max_length batch_size max_steps eval_steps lr"
-        for name in positive.split():
+        for name in POSITIVE:
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} must be above 0, not {getattr(self, name)}")
+        for name in "warmup_steps weight_decay patience save_steps threads".split():
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be 0 or more, not {getattr(self, name)}")
         for name in ("dropout", "ema_decay", "min_lr_ratio"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
-        if self.mixed_precision not in ("auto", "bf16", "no"):
-            raise ConfigError(f"mixed_precision is 'auto', 'bf16' or 'no', not {self.mixed_precision!r}")
+        if not 0 < self.rotary_share <= 1:
+            raise ConfigError(f"rotary_share must lie above 0 and be at most 1, not {self.rotary_share}")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ConfigError(f"{name} is {' or '.join(map(repr, known))}, not {getattr(self, name)!r}")
+        if self.model_name is None:
+            for name in ("extend_vocabulary", "load_in_4bit", "unsloth"):
+                if getattr(self, name):
+                    raise ConfigError(f"{name} needs a model_name")
+            if self.lora is not None:
+                raise ConfigError("lora needs a model_name")
+        if self.load_in_4bit and self.lora is None:
+            raise ConfigError("load_in_4bit needs lora: 4-bit weights cannot be trained themselves")
 
 
+POSITIVE = (
+    "hidden_size num_layers num_heads intermediate_size max_length batch_size gradient_accumulation_steps max_steps "
+    "eval_steps save_total_limit lr muon_lr"
+).split()
+CHOICES = {"mixed_precision": ("auto", "bf16", "no"), "optimizer": ("muon", "adamw"), "positions": ("time", "index")}
 FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
 _TYPES = typing.get_type_hints(TrainConfig)
 
@@ -102,15 +134,17 @@ def _check(name: str, value: Any, where: str) -> None:
 
 def _kinds(name: str) -> tuple[type, ...]:
     hint = _TYPES[name]
-    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    return tuple(typing.get_origin(kind) or kind for kind in kinds)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """An option for every key: ``--batch-size 4`` or ``--batch_size 4``."""
     for name in FIELDS:
+        alone: dict[str, Any] = {"nargs": "?", "const": True} if bool in _kinds(name) else {}  # --resume: true
         parser.add_argument(
             f"--{name.replace('_', '-')}", f"--{name}", dest=name, metavar=_metavar(name),
-            default=argparse.SUPPRESS, type=_reader(name), help=f"default {FIELDS[name].default}",
+            default=argparse.SUPPRESS, type=_reader(name), help=f"default {FIELDS[name].default}", **alone,
         )  # fmt: skip
 
 
@@ -134,6 +168,8 @@ def _reader(name: str) -> Any:
                 raise argparse.ArgumentTypeError(f"{name} is true or false, not {text!r}")
             return text.lower() == "true"
         kind = next(k for k in kinds if k is not type(None))
+        if kind is dict:
+            kind = json.loads
         try:
             return kind(text)
         except ValueError:

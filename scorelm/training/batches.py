@@ -1,0 +1,188 @@
+"""Windows -> batches, in an order that the seed, the epoch and the place in it tell: nothing else need be remembered.
+
+An epoch has every text once, in a random key. Texts are read a block at a time; the windows of a block are batched
+with others of like length.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from scorelm.config import TrainConfig
+from scorelm.errors import ScoreError
+from scorelm.notation.reader import parse
+from scorelm.notation.transform import transpose
+from scorelm.notation.writer import write
+from scorelm.tokenizer import Tokens
+from scorelm.training.corpus import Corpus, intervals_of
+from scorelm.training.windows import Window, windows
+
+if TYPE_CHECKING:
+    import torch
+
+IGNORED = -100  # a label that counts for nothing
+BATCHES_A_BLOCK = 8
+REMEMBERED_TOKENS = 20_000_000  # of windows that were made before
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in the order of batches training stands."""
+
+    epoch: int = 0
+    block: int = 0
+    batch: int = 0  # in the block
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Right padding needs no mask in a causal model, and a mask would cost attention its fast path."""
+
+    ids: torch.Tensor  # (batch, time)
+    labels: torch.Tensor  # (batch, time); IGNORED where nothing is learnt
+    positions: torch.Tensor | None = None  # (batch, time); None: 0, 1, 2, ...
+    pieces: torch.Tensor | None = None  # (batch, time), which window each token is of; None: a row is one
+
+    def inputs(self) -> dict[str, torch.Tensor]:
+        """What the model is called with."""
+        import torch
+
+        ids = self.ids[:, :-1]
+        if self.pieces is not None:  # no token looks into another window
+            own = self.pieces[:, :-1]
+            mask = (own[:, None, :, None] == own[:, None, None, :]) & torch.ones(
+                ids.shape[1], ids.shape[1], dtype=torch.bool, device=ids.device
+            ).tril()
+        else:
+            mask = torch.ones_like(ids)
+        if self.positions is None:
+            return {"input_ids": ids} if self.pieces is None else {"input_ids": ids, "attention_mask": mask}
+        # transformers takes positions that do not count up for packed pieces, unless a mask is there
+        return {"input_ids": ids, "position_ids": self.positions[:, :-1], "attention_mask": mask}
+
+    def targets(self) -> torch.Tensor:
+        return self.labels[:, 1:]
+
+    def to(self, device: Any) -> Batch:
+        return replace(
+            self,
+            **{name: None if value is None else value.to(device) for name, value in vars(self).items()},
+        )
+
+
+class Batches:
+    """Endless batches for one of several processes; ``place`` is where the next one comes from."""
+
+    def __init__(
+        self, corpus: Corpus, tokens: Tokens, config: TrainConfig, place: Place, process: int = 0, processes: int = 1
+    ) -> None:
+        self.corpus = corpus
+        self.tokens = tokens
+        self.config = config
+        self.place = place
+        self.process = process
+        self.processes = processes
+        self.remembered: OrderedDict[tuple[int, str], list[Window]] = OrderedDict()
+        self.remembered_tokens = 0
+        self.keys: dict[int, list[str]] = {}
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Each batch of this process; all processes get equally many."""
+        size = self.config.batch_size * self.processes * BATCHES_A_BLOCK
+        while True:
+            epoch = self.place.epoch
+            order = list(range(len(self.corpus)))
+            self._random(epoch).shuffle(order)
+            for block in range(self.place.block, -(-len(order) // size)):
+                batches = self._block(order[block * size : (block + 1) * size], epoch, block)
+                for number in range(self.place.batch, len(batches)):
+                    self.place = Place(epoch, block, number + 1)
+                    yield batches[number]
+                self.place = Place(epoch, block + 1)
+            self.place = Place(epoch + 1)
+
+    def _random(self, *place: int) -> random.Random:
+        return random.Random(" ".join(map(str, (self.config.seed, *place))))
+
+    def _block(self, numbers: list[int], epoch: int, block: int) -> list[Batch]:
+        chance = self._random(epoch, block)
+        found = [window for number in numbers for window in self._windows(number, chance)]
+        chance.shuffle(found)
+        found.sort(key=lambda window: len(window.ids))
+        rows = _packed(found, self.config.max_length) if self.config.packing else [[window] for window in found]
+        size = self.config.batch_size
+        groups = [rows[at : at + size] for at in range(0, len(rows), size)]
+        chance.shuffle(groups)
+        whole = len(groups)
+        while len(groups) % self.processes:  # some go round again until each process has as many
+            groups.append(groups[len(groups) % whole])
+        return [_batch(group, self.tokens) for group in groups[self.process :: self.processes]]
+
+    def _windows(self, number: int, chance: random.Random) -> list[Window]:
+        """The windows of a text in a key that chance chooses."""
+        interval = "P1"
+        if self.config.transpose:
+            if number not in self.keys:
+                self.keys[number] = intervals_of(parse(self.corpus.row(number)[0]))
+            interval = chance.choice(self.keys[number])
+        found = self.remembered.pop((number, interval), None)
+        if found is None:
+            text = self.corpus.row(number)[0]
+            if interval != "P1":
+                try:
+                    text = write(transpose(parse(text), interval))
+                except ScoreError:  # beyond the range of pitches: as it is
+                    pass
+            found = windows(text, self.tokens.encode, self.tokens.end, self.config.max_length)
+            self.remembered_tokens += sum(len(window.ids) for window in found)
+        self.remembered[number, interval] = found
+        while self.remembered_tokens > REMEMBERED_TOKENS:
+            _, old = self.remembered.popitem(last=False)
+            self.remembered_tokens -= sum(len(window.ids) for window in old)
+        return found
+
+
+def _packed(found: list[Window], longest: int) -> list[list[Window]]:
+    """Rows of several windows each, first fit, the longest first."""
+    rows: list[list[Window]] = []
+    room: list[int] = []
+    for window in sorted(found, key=lambda window: -len(window.ids)):
+        at = next((i for i, left in enumerate(room) if left >= len(window.ids)), None)
+        if at is None:
+            rows.append([])
+            room.append(longest)
+            at = len(rows) - 1
+        rows[at].append(window)
+        room[at] -= len(window.ids)
+    return rows
+
+
+def _batch(rows: list[list[Window]], tokens: Tokens) -> Batch:
+    import torch
+
+    longest = max(sum(len(window.ids) for window in row) for row in rows)
+    ids = torch.zeros(len(rows), longest, dtype=torch.long)
+    labels = torch.full_like(ids, IGNORED)
+    positions = torch.zeros(len(rows), longest)
+    pieces = torch.full_like(ids, -1)
+    packed = any(len(row) > 1 for row in rows)
+    for i, row in enumerate(rows):
+        at = 0
+        for number, window in enumerate(row):
+            stop = at + len(window.ids)
+            ids[i, at:stop] = torch.tensor(window.ids)
+            labels[i, at + window.judged : stop] = ids[i, at + window.judged : stop]
+            pieces[i, at:stop] = number
+            where = tokens.positions(window.ids)
+            if where is None and packed:
+                where = list(range(len(window.ids)))
+            if where is not None:
+                positions[i, at:stop] = torch.tensor(where)
+            at = stop
+    return Batch(
+        ids, labels, positions if tokens.timed or packed else None, pieces if packed else None
+    )

@@ -1,0 +1,62 @@
+"""The folder that training leaves: weights, tokenizer, settings, figures, a model card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from scorelm.card import model_card
+from scorelm.config import TrainConfig
+from scorelm.errors import ScoreError
+
+
+def save(model: Any, tokenizer: Any, config: TrainConfig, metrics: dict[str, Any], tensors: Any = None) -> None:
+    """Write the output folder whole, then give it its name; a folder that was there goes.
+
+    tensors: the whole weights, where the model at hand holds a part of them
+    """
+    import torch
+
+    target = Path(config.output_dir)
+    new = target.with_name(f".{target.name}.new")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(new, ignore_errors=True)
+        if config.lora is not None and not config.load_in_4bit:
+            model = _merged(model)
+            tensors = None
+        half = {n: p.to(torch.bfloat16) if p.is_floating_point() else p for n, p in (tensors or model.state_dict()).items()}
+        was, model.config.use_cache = model.config.use_cache, True
+        if config.load_in_4bit:
+            model.save_pretrained(new)  # the adapter alone, which names the model that it stands on
+        else:
+            model.save_pretrained(new, state_dict=half)
+            saved = json.loads((new / "config.json").read_text(encoding="utf-8"))
+            text = json.dumps({**saved, "dtype": "bfloat16"}, indent=2) + "\n"
+            (new / "config.json").write_text(text, encoding="utf-8")
+        model.config.use_cache = was
+        tokenizer.save_pretrained(new)
+        (new / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+        (new / "train_cfg.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+        (new / "README.md").write_text(model_card(config, metrics), encoding="utf-8")
+    except OSError as error:
+        shutil.rmtree(new, ignore_errors=True)
+        raise ScoreError(f"{target}: cannot be written: {error.strerror or error}") from None
+    for file in new.iterdir():  # safetensors makes files that the owner alone can read
+        file.chmod(0o644)
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _merged(model: Any) -> Any:
+    """A copy of a model with its LoRA adapter merged into its weights."""
+    import copy
+
+    return copy.deepcopy(model).merge_and_unload()
