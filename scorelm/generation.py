@@ -15,10 +15,12 @@ from scorelm.errors import ConfigError
 from scorelm.notation.canonical import Canonical
 from scorelm.notation.lexemes import END_OF_TEXT, IDS, LEXEMES, cut, vocabulary_hash
 from scorelm.notation.model import Score
+from scorelm.notation.positions import Clock
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import Lexemes, Sound
 from scorelm.notation.transform import extract
 from scorelm.notation.writer import write
+from scorelm.tokenizer import is_timed
 
 if TYPE_CHECKING:
     import torch
@@ -171,16 +173,24 @@ class _Context:
         self.model = model
         self.device = device
         self.known = known
+        self.timed = is_timed(model.config)
         self._restart(text)
 
     def _restart(self, text: str) -> None:
-        self.waiting = [IDS[lexeme] for lexeme in cut(text) if IDS[lexeme] < self.known]
+        self.clock = Clock()
+        self.waiting: list[int] = []
+        self.positions: list[float] = []  # of those that wait
         self.cache: Any = None
-        self.length = len(self.waiting)
+        self.length = 0
+        for lexeme in cut(text):
+            self.add(lexeme)
 
     def add(self, lexeme: str) -> None:
-        self.waiting.append(IDS[lexeme])
-        self.length += 1
+        position = self.clock.push(lexeme)
+        if IDS[lexeme] < self.known:
+            self.waiting.append(IDS[lexeme])
+            self.positions.append(position)
+            self.length += 1
 
     def logits(self) -> torch.Tensor:
         """Of the next lexeme, (vocabulary,)."""
@@ -188,9 +198,12 @@ class _Context:
 
         with torch.inference_mode():
             ids = torch.tensor([self.waiting], device=self.device)  # (1, time)
-            out = self.model(input_ids=ids, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
+            places = torch.tensor([self.positions], device=self.device) if self.timed else None
+            out = self.model(
+                input_ids=ids, position_ids=places, past_key_values=self.cache, use_cache=True, logits_to_keep=1
+            )
         self.cache = out.past_key_values
-        self.waiting = []
+        self.waiting, self.positions = [], []
         logits: torch.Tensor = out.logits[0, -1].float()
         return logits
 

@@ -55,7 +55,8 @@ def chorales() -> list[str]:
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a model that has learnt nothing, as train.py writes one."""
     from scorelm.config import TrainConfig
-    from scorelm.training import new_model, save
+    from scorelm.training.models import new_model
+    from scorelm.training.output import save
 
     config = TrainConfig(
         output_dir=str(tmp_path_factory.mktemp("tiny") / "model"),

@@ -6,6 +6,7 @@ with others of like length.
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -133,10 +134,8 @@ class Batches:
         if found is None:
             text = self.corpus.row(number)[0]
             if interval != "P1":
-                try:
+                with contextlib.suppress(ScoreError):  # beyond the range of pitches: as it is
                     text = write(transpose(parse(text), interval))
-                except ScoreError:  # beyond the range of pitches: as it is
-                    pass
             found = windows(text, self.tokens.encode, self.tokens.end, self.config.max_length)
             self.remembered_tokens += sum(len(window.ids) for window in found)
         self.remembered[number, interval] = found
@@ -183,6 +182,4 @@ def _batch(rows: list[list[Window]], tokens: Tokens) -> Batch:
             if where is not None:
                 positions[i, at:stop] = torch.tensor(where)
             at = stop
-    return Batch(
-        ids, labels, positions if tokens.timed or packed else None, pieces if packed else None
-    )
+    return Batch(ids, labels, positions if tokens.timed or packed else None, pieces if packed else None)

@@ -244,7 +244,9 @@ class Trainer:
             if main:
                 self.checkpoints.finish(folder, self._state())
         except OSError as error:
-            raise ScoreError(f"{folder}: cannot be written: {error.strerror}; --resume goes on from the last one") from None
+            raise ScoreError(
+                f"{folder}: cannot be written: {error.strerror}; --resume goes on from the last one"
+            ) from None
         self.accelerator.wait_for_everyone()
 
     def _state(self) -> dict[str, Any]:

@@ -21,15 +21,11 @@ def build_optimizers(model: Any, config: TrainConfig, kind: str) -> list[Any]:
     vectors = [p for _, p in free if p.ndim < 2]  # biases and norms do not decay
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     fused = all(p.dtype.is_floating_point for _, p in free)
-    out: list[Any] = [
-        torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=BETAS, fused=fused)
-    ]
+    out: list[Any] = [torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=BETAS, fused=fused)]
     if inner:
         # rates and decay as for AdamW, whose updates these are scaled to: Liu et al., Muon is scalable (2025)
         out.append(
-            torch.optim.Muon(
-                inner, lr=config.muon_lr, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
-            )
+            torch.optim.Muon(inner, lr=config.muon_lr, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw")
         )
     for optimizer in out:
         for group in optimizer.param_groups:

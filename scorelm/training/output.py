@@ -28,7 +28,9 @@ def save(model: Any, tokenizer: Any, config: TrainConfig, metrics: dict[str, Any
         if config.lora is not None and not config.load_in_4bit:
             model = _merged(model)
             tensors = None
-        half = {n: p.to(torch.bfloat16) if p.is_floating_point() else p for n, p in (tensors or model.state_dict()).items()}
+        half = {
+            n: p.to(torch.bfloat16) if p.is_floating_point() else p for n, p in (tensors or model.state_dict()).items()
+        }
         was, model.config.use_cache = model.config.use_cache, True
         if config.load_in_4bit:
             model.save_pretrained(new)  # the adapter alone, which names the model that it stands on

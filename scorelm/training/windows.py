@@ -71,5 +71,3 @@ def _by_measures(text: str, encode: Encoder, end: int, longest: int) -> list[Win
 def _spare(sizes: list[int]) -> int:
     """Room for what a window says again at its start: at most about what the text says at its own."""
     return min(sizes[0], 64)
-
-
