@@ -35,6 +35,7 @@ SHORT = {
     "fermata": "H", "staccato": ".", "accent": ">", "tenuto": "N", "strong-accent": "V", "slur(": "(", "slur)": ")",
     "lyric": "l", "arpeggio": "R", "on-staff": "O", "beam(": "I", "beam-continue": "J", "cautionary": "U",
     "show-accidental": "*", "tuplet-number-none": "Q", "<(": "<", ">(": "\\", "<)": "S", "staff-shown": "Y",
+    "p": "p", "f": "r", "words-above": "^", "words-below": "~",
 }  # fmt: skip
 
 TUPLET_MARKS = tuple(name for name in EVENT_MARKS if name.startswith("tuplet-"))
@@ -56,8 +57,8 @@ _RANK = {name: IDS[lexeme] for name, lexeme in _LEXEMES.items()} | {
 }  # before all marks, where it needs no "l"
 
 _ESCAPES = {"\\": "\\\\", '"': "\\q", "|": "\\p", "\n": "\\n"}
-_UNESCAPES = {escaped: char for char, escaped in _ESCAPES.items()}
-_ESCAPED = re.compile("|".join(map(re.escape, _UNESCAPES)))
+UNESCAPES = {escaped: char for char, escaped in _ESCAPES.items()}
+_ESCAPED = re.compile("|".join(map(re.escape, UNESCAPES)))
 _FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f\ud800-\udfff]")
 
 
@@ -87,7 +88,7 @@ def spell_string(text: str) -> str:
 
 def read_string(spelled: str) -> str | None:
     """The inverse of spell_string; None for what it never writes: no closing quote, an unknown escape, a control."""
-    text = _ESCAPED.sub(lambda match: _UNESCAPES[match.group()], spelled[1:-1])
+    text = _ESCAPED.sub(lambda match: UNESCAPES[match.group()], spelled[1:-1])
     try:
         return text if spell_string(text) == spelled else None
     except ScoreError:
@@ -190,16 +191,19 @@ def spell_lyric(mark: Mark, behind_mark: bool) -> str:
     if texts == [""] and syllabic == "begin":  # its hyphen would be read as one that leads to it
         raise ScoreError("a word cannot begin with a syllable without text")
     strings = [_syllable(t, i == 0, 2 * i == len(texts) - 1) for i, t in enumerate(texts[::2])]
-    if isinstance(verse, str):
-        number = ":" + spell_string(verse)
-    else:
-        number = "" if verse == 1 else spell_number(verse)
     strings[0] = before + strings[0]
     strings[-1] += behind
     out = f'"{strings[0]}"' + "".join(
         f'!elision!{spell_string(elision)}"{string}"' for elision, string in zip(texts[1::2], strings[1:])
     )
-    return ("l" if behind_mark or isinstance(verse, str) else "") + number + out + extend
+    return ("l" if behind_mark or isinstance(verse, str) else "") + spell_verse(verse) + out + extend
+
+
+def spell_verse(verse: Argument) -> str:
+    """Nothing for the first, ``2``, ``:"chorus"``."""
+    if isinstance(verse, str):
+        return ":" + spell_string(verse)
+    return "" if verse == 1 else spell_number(verse)
 
 
 def _syllable(text: str, first: bool, last: bool) -> str:
@@ -222,7 +226,7 @@ def read_syllable(spelled: str, first: bool, last: bool) -> tuple[str | None, bo
     inner = inner[before:]
     behind = last and inner.endswith("-")
     inner = inner[: len(inner) - behind]
-    text = re.sub(r"\\.", lambda match: {**_UNESCAPES, "\\h": "-"}.get(match.group(), match.group()), inner)
+    text = re.sub(r"\\.", lambda match: {**UNESCAPES, "\\h": "-"}.get(match.group(), match.group()), inner)
     try:
         same = f'"{"-" * before}{_syllable(text, first, last)}{"-" * behind}"' == spelled
     except ScoreError:
