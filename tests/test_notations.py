@@ -112,6 +112,7 @@ def test_what_stands_beside_the_pitch(after: str, spelled: str) -> None:
         ),
         (direction("<coda/>", sound='<sound tocoda="coda"/>'), '!coda!!to-coda!"coda"'),
         (direction('<octave-shift type="down" size="8"/>'), "!8va(!"),
+        (direction('<octave-shift type="up" size="10"/>'), '!8vb(!"10"'),
         (direction('<pedal type="start" line="yes"/>'), '!ped(!"line"'),
         (direction('<bracket type="start" line-end="down" number="3"/>'), '!bracket(!"down"'),
         (direction("<eyeglasses/>"), "!eyeglasses!"),

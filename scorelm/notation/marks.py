@@ -17,7 +17,9 @@ from scorelm.notation.lexemes import (
     END_MARKS,
     EVENT_MARKS,
     IDS,
+    LATER_END_MARKS,
     LATER_EVENT_MARKS,
+    LATER_TIME_MARKS,
     MEASURE_MARKS,
     NOTE_MARKS,
     PART_MARKS,
@@ -43,8 +45,8 @@ SCOPES: dict[str, str] = {}
 for _scope, _names in (
     ("note", NOTE_MARKS),
     ("event", ["fermata", "staccato", "accent", "tenuto", "slur(", "slur)", "lyric", *EVENT_MARKS, *LATER_EVENT_MARKS]),
-    ("time", TIME_MARKS),
-    ("end", END_MARKS),
+    ("time", [*TIME_MARKS, *LATER_TIME_MARKS]),
+    ("end", [*END_MARKS, *LATER_END_MARKS]),
     ("measure", [*SCORE_MARKS, *MEASURE_MARKS]),
     ("part", PART_MARKS),
     ("tuplet", TUPLET_MARKS),
@@ -117,12 +119,12 @@ def spell_arguments(args: tuple[Argument, ...]) -> str:
 # What marks take, as a pattern of n (a number) and s (a string); those that are not named take nothing.
 _TAKES = {
     "n": "on-staff instrument sound-tempo staff-lines staff-size capo multirest midi-channel midi-bank volume pan "
-    "unpitched-sound group-end instrument-id tremolo( tremolo)",
-    "n?": "slur( slur) slur-continue wavy( wavy) wavy-continue 8va( 8vb( 15ma( 15mb( 22ma( 22mb( ottava) "
+    "unpitched-sound group-end instrument-id tremolo( tremolo) empty-time",
+    "n?": "slur( slur) slur-continue wavy( wavy) wavy-continue 15ma( 15mb( 22ma( 22mb( ottava) "
     "ottava-continue dashes( dashes) dashes-continue bracket-continue wedge-continue slash( slash) measure-repeat( "
     "measure-repeat) beat-repeat( beat-repeat) beam( repeat( repeat) bend",
     "n{1,3}": "transpose staff-transpose",
-    "n?s?": "<( <) >( gliss( gliss) slide( slide) hammer-on( hammer-on) pull-off( pull-off)",
+    "n?s?": "<( <) >( 8va( 8vb( gliss( gliss) slide( slide) hammer-on( hammer-on) pull-off( pull-off)",
     "n?s{0,2}": "bracket( bracket)",
     "n?s?n?": "arpeggio-number",
     "(n|s)?": "fingering string fret",
@@ -137,6 +139,7 @@ _TAKES = {
     "principal-voice) staff-divide left-fermata bar-fermata head-text hole colour",
     "s{1,2}": "creator credit ending image percussion-picture ornament-accidental",
     "s{0,2}": "arrow",
+    "s{1,4}": "second-time",
     "s(n|s)?s?": "metronome",
     "ss": "metric-modulation",
     "s+": "chord",
