@@ -63,6 +63,8 @@ def lines_of(items: Sequence[Item]) -> dict[int, list[tuple[Argument, list[Slot]
     A line has two syllables or more. Lyrics with elisions, or with an extender that says where it begins or
     stops, stand by themselves.
     """
+    if not any(mark.name == "lyric" for event in _events(items) if isinstance(event, Chord) for mark in event.marks):
+        return {}
     chords = list(chords_in_turn(items))
     verses = {mark.args[0] for chord in chords for mark in chord.marks if mark.name == "lyric" and mark.args}
     out: dict[int, list[tuple[Argument, list[Slot]]]] = {}

@@ -283,7 +283,8 @@ class _Voice:
             self.out.append("y")
         else:
             self._rest(event)
-        self.tied = leads_on(event)
+        if self.in_lines:
+            self.tied = leads_on(event)
         self.clock += quarters
         self.zero_time = 0
 
