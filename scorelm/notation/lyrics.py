@@ -60,8 +60,8 @@ def _events(items: Sequence[Item]) -> Iterator[Event]:
 def lines_of(items: Sequence[Item]) -> dict[int, list[tuple[Argument, list[Slot]]]]:
     """Which lines a voice's measure has: the place of the first chord -> verse and slots of each line there.
 
-    A line has two syllables or more. Lyrics with elisions, or with an extender that says where it begins or
-    stops, stand by themselves.
+    A line has two syllables or more, the longest that LONGEST_GAP and MOST_SLOTS allow. Lyrics with elisions, or
+    with an extender that says where it begins or stops, stand by themselves.
     """
     if not any(mark.name == "lyric" for event in _events(items) if isinstance(event, Chord) for mark in event.marks):
         return {}
@@ -97,7 +97,7 @@ def _plain_lyric(chord: Chord | None, verse: Argument) -> Slot:
 
 
 def spell_line(verse: Argument, slots: Sequence[Slot]) -> str:
-    """``_"Hal-le-lu-jah_ a- men"``"""
+    """``_"Hal-le-lu-jah, _ a-men"``: the fifth chord has no syllable."""
     out: list[str] = []
     before = False  # a hyphen leads on from the last syllable
     for slot in slots:

@@ -328,7 +328,7 @@ class _Voice:
             self.behind_mark = False
         place = self.place
         self.place += 1
-        return [m for m in chord.marks if m.name != "lyric" or (place, m.args[0]) not in self.in_lines]
+        return [m for m in chord.marks if m.name != "lyric" or (place, *m.args[:1]) not in self.in_lines]
 
     def _chord(self, chord: Chord, marks: Sequence[Mark]) -> None:
         if not chord.notes:
