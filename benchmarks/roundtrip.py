@@ -8,7 +8,7 @@ For each way: scores whose notes, rests and ties all come back exactly, items of
 scores; a failure keeps nothing), failures, characters and Pythia tokens a note, CPU seconds per 1000 notes
 to text and back. Judged by fidelity.py. Peers that are not installed are named and left out:
 
-    pip install converter21 linearized-musicxml
+    pip install converter21 linearized-musicxml mxltok lytk
 """
 
 from __future__ import annotations
@@ -147,6 +147,31 @@ def lmx_way() -> Way:
     return encode, decode
 
 
+def mxltok_way() -> Way:
+    """LMX grown to whole scores, in tokens of its own; here measure by measure, as its option has it."""
+    from mxltok import MXLTokenizer, TokenizerConfig, write_musicxml
+
+    tokenizer = MXLTokenizer(TokenizerConfig(arrangement="measure_first"))
+
+    def encode(path: Path) -> str:
+        return " ".join(tokenizer.encode(path).tokens)
+
+    return encode, lambda text, out: write_musicxml(tokenizer.decode(text.split(" ")), out)
+
+
+def lytk_way() -> Way:
+    """lytk reads and writes several formats; LilyPond's is the first among them."""
+    import lytk
+
+    def encode(path: Path) -> str:
+        return str(lytk.to_lilypond(lytk.from_musicxml(str(path))))
+
+    def decode(text: str, out: Path) -> None:
+        lytk.to_musicxml(lytk.from_lilypond_string(text), str(out))
+
+    return encode, decode
+
+
 WAYS: dict[str, Callable[[], Way]] = {
     "scorelm full": lambda: scorelm_way("full"),
     "scorelm core": lambda: scorelm_way("core"),
@@ -155,6 +180,8 @@ WAYS: dict[str, Callable[[], Way]] = {
     "kern": lambda: converter21_way("humdrum"),
     "MEI": lambda: converter21_way("mei"),
     "LMX": lmx_way,
+    "mxltok": mxltok_way,
+    "lytk": lytk_way,
 }
 
 

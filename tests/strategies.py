@@ -50,7 +50,7 @@ TIMES = st.sampled_from(
 )  # fmt: skip
 CLEFS = st.sampled_from(sorted(CLEF_OF.values(), key=str))
 TUPLETS = st.sampled_from([*SIMPLE_TUPLETS.values(), (11, 8), (13, 4)])
-SYLLABLES = st.text(st.sampled_from('aé-\\"| h'), min_size=1, max_size=5)
+SYLLABLES = st.text(st.sampled_from('aé-\\"| h_=s'), min_size=1, max_size=5)
 LYRICS = st.builds(
     lambda verse, text, syllabic, elided, extend: Mark("lyric", (verse, text, syllabic, *elided, *extend)),
     st.one_of(st.integers(1, 12).map(Fraction), st.sampled_from(["chorus", ""])),

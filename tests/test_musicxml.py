@@ -69,6 +69,25 @@ def test_an_over_full_measure_declares_what_it_holds() -> None:
     assert write(read(FIRST.format(note("C") * 5))) == '|\n@5T4:4P"A"CCCCC|\n'
 
 
+def test_empty_time_behind_the_last_note_is_told_in_full_and_not_in_core() -> None:
+    score = read(FIRST.format(note() * 3 + "<forward><duration>12</duration></forward>"))
+    assert again(score) == score
+    assert write(score) == '|\n@3T4:4P"A"CCC!empty-time!1|\n'
+    assert write(strip(score)) == '|\n@3T4:4P"A"CCC|\n'
+
+
+def test_a_second_time_signature_beside_the_first_is_kept() -> None:
+    second = (
+        '<interchangeable symbol="common"><time-relation>slash</time-relation><beats>6</beats><beat-type>8</beat-type>'
+        "</interchangeable></time>"
+    )
+    score = read(FIRST.format(note() * 4).replace("</time>", second))
+    assert again(score) == score
+    assert write(score) == '|\nT4:4P"A"!second-time!"6:8""slash""common"CCCC|\n'
+    (found,) = open_xml(write_musicxml(score), "test").iter("interchangeable")
+    assert etree.tostring(found).decode().replace("\n", "").replace(" " * 2, "").startswith(second.split("</inter")[0])
+
+
 def test_two_voices_and_a_gap_become_a_spacer() -> None:
     second = note("E", 24, "half").replace("<voice>1", "<voice>2")
     text = text_of(FIRST.format(note("c".upper(), 48, "whole") + "<backup><duration>36</duration></backup>" + second))

@@ -74,7 +74,7 @@ def test_an_example_of_the_standard_survives_musicxml(text: str) -> None:
         ('<arpeggiate direction="up"/>', "!arpeggio-up!C"),
         ('<glissando type="start" line-type="wavy">gliss.</glissando>', '!gliss(!"gliss."!line-wavy!C'),
         ('<fermata type="inverted">angled</fermata>', '!inverted-fermata!"angled"C'),
-        ("<dynamics><f/></dynamics>", "!f!C"),
+        ("<dynamics><f/></dynamics>", "rC"),
         ('<tied type="let-ring"/>', "C!let-ring!"),
     ],
 )
@@ -104,7 +104,7 @@ def test_what_stands_beside_the_pitch(after: str, spelled: str) -> None:
     [
         (direction("<dynamics><sfz/></dynamics>"), "!sfz!"),
         (direction("<dynamics><other-dynamics>più f</other-dynamics></dynamics>"), '!dynamic!"più f"'),
-        (direction("<words>dolce</words>", "above"), '!words-above!"dolce"'),
+        (direction("<words>dolce</words>", "above"), '^"dolce"'),
         (direction("<rehearsal>A</rehearsal>"), '!rehearsal!"A"'),
         (
             direction("<metronome><beat-unit>quarter</beat-unit><per-minute>96</per-minute></metronome>", sound='<sound tempo="96"/>'),
@@ -112,6 +112,7 @@ def test_what_stands_beside_the_pitch(after: str, spelled: str) -> None:
         ),
         (direction("<coda/>", sound='<sound tocoda="coda"/>'), '!coda!!to-coda!"coda"'),
         (direction('<octave-shift type="down" size="8"/>'), "!8va(!"),
+        (direction('<octave-shift type="up" size="10"/>'), '!8vb(!"10"'),
         (direction('<pedal type="start" line="yes"/>'), '!ped(!"line"'),
         (direction('<bracket type="start" line-end="down" number="3"/>'), '!bracket(!"down"'),
         (direction("<eyeglasses/>"), "!eyeglasses!"),

@@ -55,7 +55,5 @@ def test_an_oddity_is_said_with_its_place(measure: str, notice: str) -> None:
 
 
 def test_what_the_data_model_does_not_hold_is_counted() -> None:
-    xml = ATTRIBUTES.replace(
-        "</time>", "<interchangeable><beats>6</beats><beat-type>8</beat-type></interchangeable></time>"
-    )
-    assert said(xml + PLAIN) == ["left out: a second time signature beside the first (1 times <interchangeable>)"]
+    xml = ATTRIBUTES.replace("<time>", "<key><cancel>2</cancel><fifths>0</fifths></key><time>")
+    assert said(xml + PLAIN) == ["left out: naturals that cancel a key (1 times <cancel>)"]

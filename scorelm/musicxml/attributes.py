@@ -34,6 +34,9 @@ def read_attributes(element: etree._Element) -> list[Placed]:
         found = _time(time)
         if found is not None:
             out += _shown(_staff(time), found, time)
+            second = time.find("interchangeable")
+            if second is not None:
+                out += [(_staff(time), mark) for mark in _second_time(second)]
     for clef in element.iterfind("clef"):
         out += _shown(_staff(clef) or 1, _clef(clef), clef)
     for details in element.iterfind("staff-details"):
@@ -90,6 +93,19 @@ def _time(element: etree._Element) -> Time | None:
     return Time(tuple(terms), SYMBOLS.get(element.get("symbol") or "")) if terms else None
 
 
+def _second_time(element: etree._Element) -> list[Mark]:
+    """args: its terms ("3+2:8,1:4"), how it stands to the first, its symbol, its separator; empty ones at the end left out."""
+    terms = [
+        f"{clean(beats.text)}:{clean(unit.text)}"
+        for beats, unit in zip(element.iterfind("beats"), element.iterfind("beat-type"))
+    ]
+    relation = clean(element.findtext("time-relation"))
+    args = [",".join(terms), relation, clean(element.get("symbol")), clean(element.get("separator"))]
+    while len(args) > 1 and not args[-1]:
+        args.pop()
+    return [Mark("second-time", tuple(args))] if terms else []
+
+
 def _clef(element: etree._Element) -> Clef:
     sign = clean(element.findtext("sign"))
     sign = sign if sign in SIGNS else {"percussion2": "percussion", "tab": "TAB"}.get(sign, "none")
@@ -139,7 +155,7 @@ def _measure_style(element: etree._Element) -> list[Mark]:
 def is_attribute(mark: Attribute) -> bool:
     """Whether a mark is written below <attributes>."""
     return not isinstance(mark, Mark) or mark.name in (
-        "transpose", "staff-transpose", *_HIDDEN.values(), *_DETAILS, *_STYLE_MARKS
+        "transpose", "staff-transpose", "second-time", *_HIDDEN.values(), *_DETAILS, *_STYLE_MARKS
     )  # fmt: skip
 
 
@@ -168,7 +184,11 @@ def write_attributes(marks: Sequence[Placed], staves: int, divisions: int | None
             _write_key(open_("key", staff, mark), mark)
     for staff, mark in marks:
         if isinstance(mark, Time):
-            _write_time(open_("time", staff, mark), mark)
+            element = open_("time", staff, mark)
+            _write_time(element, mark)
+            second = [m for s, m in marks if isinstance(m, Mark) and m.name == "second-time" and staff in (None, s)]
+            if second and mark.terms:
+                _write_second_time(element, second[0])
     if divisions is not None and staves > 1:
         Sub(out, "staves").text = str(staves)
     for staff, mark in marks:
@@ -211,6 +231,20 @@ def _write_time(out: etree._Element, time: Time) -> None:
     for beats, unit in time.terms:
         Sub(out, "beats").text = "+".join(map(str, beats))
         Sub(out, "beat-type").text = str(unit)
+
+
+def _write_second_time(out: etree._Element, mark: Mark) -> None:
+    terms, relation, symbol, separator = (*map(str, mark.args), "", "", "", "")[:4]
+    second = Sub(out, "interchangeable")
+    for name, value in (("symbol", symbol), ("separator", separator)):
+        if value:
+            second.set(name, value)
+    if relation:
+        Sub(second, "time-relation").text = relation
+    for term in terms.split(","):
+        beats, _, unit = term.partition(":")
+        Sub(second, "beats").text = beats
+        Sub(second, "beat-type").text = unit
 
 
 def _write_staff_details(out: etree._Element, marks: list[Mark]) -> None:

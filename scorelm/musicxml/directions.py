@@ -87,7 +87,10 @@ def _direction(element: etree._Element, placement: str | None, spanners: Spanner
         if kind == "continue":
             return [Mark("ottava-continue", spanners.current("octave-shift", element.get("number")))]
         args = spanners.number("octave-shift", element.get("number"), True)
-        return [Mark(OTTAVAS.get((kind or "down", whole(element.get("size"), 8)), "8va("), args)]
+        name = OTTAVAS.get((kind or "down", whole(element.get("size"), 8)))
+        if name is None:  # no ottava that there is, kept by its size
+            return [Mark("8vb(" if kind == "up" else "8va(", (*args, str(element.get("size"))))]
+        return [Mark(name, args)]
     if tag == "pedal":
         line: tuple[Argument, ...] = ("line",) if element.get("line") == "yes" else ()
         return [Mark(PEDALS.get(element.get("type") or "start", "ped("), line)]
@@ -286,6 +289,7 @@ def _write_direction(kind: etree._Element, mark: Mark, ottavas: dict[str, int]) 
         return "above"
     if name in _OTTAVA_OF:
         turn, size = _OTTAVA_OF[name]
+        size = whole(text, size)
         ottavas[own] = size
         Sub(kind, "octave-shift", type=turn, size=str(size), number=own)
     elif name in ("ottava)", "ottava-continue"):

@@ -16,7 +16,7 @@ from scorelm.notation.model import Chord, Score, Time
 
 # elements that the reader does not take up, by what they are to a musician
 NOT_HELD = {
-    "interchangeable": "a second time signature beside the first", "key-octave": "the octaves of a key signature",
+    "key-octave": "the octaves of a key signature",
     "cancel": "naturals that cancel a key", "part-name-display": "a name shown otherwise than it is",
     "grouping": "an analysis", "line-detail": "single staff lines", "part-symbol": "the brace of a part",
     "play": "how a note is played", "sound-change": "another instrument's sound", "notehead-text": "text in a head",

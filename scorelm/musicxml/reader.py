@@ -95,7 +95,7 @@ def _join(
 ) -> Measure:
     """The parts' measures as one; its length is the metre's if a part ends there, else the longest part's.
 
-    Time behind the last note or rest of all parts is nothing that a score shows.
+    Time behind the last note or rest of all parts is nothing that a score shows: a mark says how much there is.
     """
     ends = [r.end for r in read if r is not None and r.end]
     length = nominal if nominal is not None and (not ends or nominal in ends) else max(ends, default=Fraction(4))
@@ -111,6 +111,9 @@ def _join(
         if part is not None:
             left += [m for m in part.left if m not in left]
             right += [m for m in part.right if m not in right]
+    cursors = {r.cursor_end for r in read if r is not None}
+    if len(cursors) == 1 and longest > length and max(ends, default=ZERO) <= length:
+        right.append(Mark("empty-time", (longest - length,)))
     shown = " ".join((element.get("number") or "").split())
     return Measure(tuple(parts), shown, length, element.get("implicit") == "yes", tuple(left), tuple(right))
 

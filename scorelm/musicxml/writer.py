@@ -24,7 +24,7 @@ from scorelm.musicxml.notations import (
     write_notations,
     write_notehead,
 )
-from scorelm.musicxml.values import decimal
+from scorelm.musicxml.values import ZERO, decimal
 from scorelm.notation.marks import SCOPES
 from scorelm.notation.model import (
     Chord,
@@ -103,6 +103,7 @@ class _Part:
         for measure, lines in zip(self.score.measures, self.lines):
             part = measure.parts[self.index]
             out = lcm(out, (part.length or measure.length if part else measure.length).denominator)
+            out = lcm(out, *(a.denominator for m in measure.end for a in m.args if not isinstance(a, str)))
             for line in lines:
                 for timed in line.events:
                     out = lcm(out, timed.offset.denominator, timed.quarters.denominator)
@@ -164,7 +165,9 @@ class _Part:
                 self._move(out, clock, marks[0].offset)
                 clock = marks[0].offset
                 self._marks(out, marks, clock, number)
-        self._move(out, clock, measure.length if part.length is None else part.length)
+        length = measure.length if part.length is None else part.length
+        empty = sum((a for m in measure.end if m.name == "empty-time" for a in m.args if not isinstance(a, str)), ZERO)
+        self._move(out, clock, length + empty)
         right = write_right(measure.end, self.ending)
         if right is not None:
             out.append(right)

@@ -130,6 +130,8 @@ _CONTINUED = ("+:", "]+")  # a tuplet that came over, or goes over, a barline
 
 # Marks that came after the list was first trained on: new lexemes go to its end.
 LATER_EVENT_MARKS = ["untyped"]
+LATER_END_MARKS = ["empty-time"]
+LATER_TIME_MARKS = ["second-time"]
 
 LEXEMES: tuple[str, ...] = tuple(
     dict.fromkeys(
@@ -150,7 +152,7 @@ LEXEMES: tuple[str, ...] = tuple(
             *tuple(name_lexeme(name) for name in NAMES),
             *_ASCII,
             *tuple(f"<0x{byte:02X}>" for byte in range(128, 256)),
-            *tuple(name_lexeme(name) for name in LATER_EVENT_MARKS),
+            *tuple(name_lexeme(name) for name in LATER_EVENT_MARKS + LATER_END_MARKS + LATER_TIME_MARKS),
         )
     )
 )

@@ -17,7 +17,9 @@ from scorelm.notation.lexemes import (
     END_MARKS,
     EVENT_MARKS,
     IDS,
+    LATER_END_MARKS,
     LATER_EVENT_MARKS,
+    LATER_TIME_MARKS,
     MEASURE_MARKS,
     NOTE_MARKS,
     PART_MARKS,
@@ -35,6 +37,7 @@ SHORT = {
     "fermata": "H", "staccato": ".", "accent": ">", "tenuto": "N", "strong-accent": "V", "slur(": "(", "slur)": ")",
     "lyric": "l", "arpeggio": "R", "on-staff": "O", "beam(": "I", "beam-continue": "J", "cautionary": "U",
     "show-accidental": "*", "tuplet-number-none": "Q", "<(": "<", ">(": "\\", "<)": "S", "staff-shown": "Y",
+    "p": "p", "f": "r", "words-above": "^", "words-below": "~",
 }  # fmt: skip
 
 TUPLET_MARKS = tuple(name for name in EVENT_MARKS if name.startswith("tuplet-"))
@@ -42,8 +45,8 @@ SCOPES: dict[str, str] = {}
 for _scope, _names in (
     ("note", NOTE_MARKS),
     ("event", ["fermata", "staccato", "accent", "tenuto", "slur(", "slur)", "lyric", *EVENT_MARKS, *LATER_EVENT_MARKS]),
-    ("time", TIME_MARKS),
-    ("end", END_MARKS),
+    ("time", [*TIME_MARKS, *LATER_TIME_MARKS]),
+    ("end", [*END_MARKS, *LATER_END_MARKS]),
     ("measure", [*SCORE_MARKS, *MEASURE_MARKS]),
     ("part", PART_MARKS),
     ("tuplet", TUPLET_MARKS),
@@ -56,8 +59,8 @@ _RANK = {name: IDS[lexeme] for name, lexeme in _LEXEMES.items()} | {
 }  # before all marks, where it needs no "l"
 
 _ESCAPES = {"\\": "\\\\", '"': "\\q", "|": "\\p", "\n": "\\n"}
-_UNESCAPES = {escaped: char for char, escaped in _ESCAPES.items()}
-_ESCAPED = re.compile("|".join(map(re.escape, _UNESCAPES)))
+UNESCAPES = {escaped: char for char, escaped in _ESCAPES.items()}
+_ESCAPED = re.compile("|".join(map(re.escape, UNESCAPES)))
 _FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f\ud800-\udfff]")
 
 
@@ -87,7 +90,7 @@ def spell_string(text: str) -> str:
 
 def read_string(spelled: str) -> str | None:
     """The inverse of spell_string; None for what it never writes: no closing quote, an unknown escape, a control."""
-    text = _ESCAPED.sub(lambda match: _UNESCAPES[match.group()], spelled[1:-1])
+    text = _ESCAPED.sub(lambda match: UNESCAPES[match.group()], spelled[1:-1])
     try:
         return text if spell_string(text) == spelled else None
     except ScoreError:
@@ -116,12 +119,12 @@ def spell_arguments(args: tuple[Argument, ...]) -> str:
 # What marks take, as a pattern of n (a number) and s (a string); those that are not named take nothing.
 _TAKES = {
     "n": "on-staff instrument sound-tempo staff-lines staff-size capo multirest midi-channel midi-bank volume pan "
-    "unpitched-sound group-end instrument-id tremolo( tremolo)",
-    "n?": "slur( slur) slur-continue wavy( wavy) wavy-continue 8va( 8vb( 15ma( 15mb( 22ma( 22mb( ottava) "
+    "unpitched-sound group-end instrument-id tremolo( tremolo) empty-time",
+    "n?": "slur( slur) slur-continue wavy( wavy) wavy-continue 15ma( 15mb( 22ma( 22mb( ottava) "
     "ottava-continue dashes( dashes) dashes-continue bracket-continue wedge-continue slash( slash) measure-repeat( "
     "measure-repeat) beat-repeat( beat-repeat) beam( repeat( repeat) bend",
     "n{1,3}": "transpose staff-transpose",
-    "n?s?": "<( <) >( gliss( gliss) slide( slide) hammer-on( hammer-on) pull-off( pull-off)",
+    "n?s?": "<( <) >( 8va( 8vb( gliss( gliss) slide( slide) hammer-on( hammer-on) pull-off( pull-off)",
     "n?s{0,2}": "bracket( bracket)",
     "n?s?n?": "arpeggio-number",
     "(n|s)?": "fingering string fret",
@@ -136,6 +139,7 @@ _TAKES = {
     "principal-voice) staff-divide left-fermata bar-fermata head-text hole colour",
     "s{1,2}": "creator credit ending image percussion-picture ornament-accidental",
     "s{0,2}": "arrow",
+    "s{1,4}": "second-time",
     "s(n|s)?s?": "metronome",
     "ss": "metric-modulation",
     "s+": "chord",
@@ -190,16 +194,19 @@ def spell_lyric(mark: Mark, behind_mark: bool) -> str:
     if texts == [""] and syllabic == "begin":  # its hyphen would be read as one that leads to it
         raise ScoreError("a word cannot begin with a syllable without text")
     strings = [_syllable(t, i == 0, 2 * i == len(texts) - 1) for i, t in enumerate(texts[::2])]
-    if isinstance(verse, str):
-        number = ":" + spell_string(verse)
-    else:
-        number = "" if verse == 1 else spell_number(verse)
     strings[0] = before + strings[0]
     strings[-1] += behind
     out = f'"{strings[0]}"' + "".join(
         f'!elision!{spell_string(elision)}"{string}"' for elision, string in zip(texts[1::2], strings[1:])
     )
-    return ("l" if behind_mark or isinstance(verse, str) else "") + number + out + extend
+    return ("l" if behind_mark or isinstance(verse, str) else "") + spell_verse(verse) + out + extend
+
+
+def spell_verse(verse: Argument) -> str:
+    """Nothing for the first, ``2``, ``:"chorus"``."""
+    if isinstance(verse, str):
+        return ":" + spell_string(verse)
+    return "" if verse == 1 else spell_number(verse)
 
 
 def _syllable(text: str, first: bool, last: bool) -> str:
@@ -222,7 +229,7 @@ def read_syllable(spelled: str, first: bool, last: bool) -> tuple[str | None, bo
     inner = inner[before:]
     behind = last and inner.endswith("-")
     inner = inner[: len(inner) - behind]
-    text = re.sub(r"\\.", lambda match: {**_UNESCAPES, "\\h": "-"}.get(match.group(), match.group()), inner)
+    text = re.sub(r"\\.", lambda match: {**UNESCAPES, "\\h": "-"}.get(match.group(), match.group()), inner)
     try:
         same = f'"{"-" * before}{_syllable(text, first, last)}{"-" * behind}"' == spelled
     except ScoreError:

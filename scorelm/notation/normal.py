@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from scorelm.notation.lyrics import verse_order
 from scorelm.notation.marks import SCOPES, rank
 from scorelm.notation.model import (
     ONE,
+    Argument,
     Attribute,
     Chord,
     Item,
@@ -56,7 +58,12 @@ def normal_measure(measure: Measure) -> Measure:
 
 def _ordered(marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
     """Marks in the published order."""
-    return tuple(sorted(marks, key=rank)) if len(marks) > 1 else marks
+    return tuple(sorted(marks, key=_place)) if len(marks) > 1 else marks
+
+
+def _place(mark: Mark) -> tuple[int, bool, Argument]:
+    """Lyrics by their verses."""
+    return rank(mark), *(verse_order(mark.args[0]) if mark.name == "lyric" and mark.args else (False, ""))
 
 
 def _head(marks: tuple[Attribute, ...]) -> tuple[Attribute, ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from scorelm.notation.lexemes import COMMON_PARTS, DURATIONS, SIMPLE_TUPLETS
+from scorelm.notation.lyrics import Slot, leads_on
 from scorelm.notation.marks import CLEF_OF
 from scorelm.notation.model import (
     ONE,
+    Argument,
     Attribute,
     Chord,
     Item,
@@ -191,10 +194,14 @@ class VoiceReader:
         self.clock = Fraction(0)
         self.marks: list[TimedMark] = []
         self.zero_time = 0
+        self.lines: dict[Argument, list[Slot]] = {}  # verse -> what its lyric line has yet to give
+        self.tied = False  # a tie leads on from the last event
 
     def voice(self) -> tuple[Item, ...]:
         start = self.s.i
         items = self._items(ONE, 0)
+        if self.lines:
+            raise self.s.error("a note for each syllable of a lyric line")
         if items and self.clock != self.length:
             token = self.s.tokens[self.s.i]
             if token not in VOICE_ENDS and SCOPE_OF.get(token) != "end":
@@ -224,6 +231,7 @@ class VoiceReader:
             or token in RESTS
             or token == "y"
             or token == "n"
+            or token == "_"
             or token[:1] == '"'
             or "0" <= token[:1] <= "9"
         ):
@@ -296,7 +304,7 @@ class VoiceReader:
         out: list[Chord] = []
         while not s.take("}"):
             self._zero()
-            marks = self._event_marks()
+            marks = self._event_marks(lines=False)
             self._duration()
             out.append(self._chord(marks, kind))
         if not out:
@@ -304,7 +312,8 @@ class VoiceReader:
         self.held = held
         return out
 
-    def _event_marks(self) -> tuple[Mark, ...]:
+    def _event_marks(self, lines: bool = True) -> tuple[Mark, ...]:
+        """``lines``: lyric lines can begin here."""
         s = self.s
         marks = []
         while True:
@@ -313,8 +322,28 @@ class VoiceReader:
                 marks.append(s.mark())
             elif token[:1] == '"' or "0" <= token[:1] <= "9":
                 marks.append(s.lyric())
+            elif token == "_" and lines:
+                self._lyric_line()
             else:
                 return tuple(marks)
+
+    def _lyric_line(self) -> None:
+        start = self.s.i
+        verse, slots = self.s.lyric_line()
+        if verse in self.lines:
+            raise self.s.fault("the line before has syllables for notes that are still to come", start)
+        self.lines[verse] = slots
+
+    def _syllables(self) -> tuple[Mark, ...]:
+        """What the lines give to a chord."""
+        out = []
+        for verse, slots in list(self.lines.items()):
+            slot = slots.pop(0)
+            if slot is not None:
+                out.append(slot)
+            if not slots:
+                del self.lines[verse]
+        return tuple(out)
 
     def _duration(self) -> bool:
         """Read a duration if one stands here."""
@@ -353,6 +382,9 @@ class VoiceReader:
             event = Spacer(self.held)
         else:
             event = self._chord(marks, None)
+            if self.lines and not self.tied:
+                event = replace(event, marks=(*event.marks, *self._syllables()))
+        self.tied = leads_on(event)
         if value is None:
             quarters = self.length - self.clock
         else:

@@ -46,7 +46,7 @@ MEASURE_REST = Rest(None, measure=True)
 SHOWN = 16  # characters of what was left out
 OPEN_NAME = re.compile(r'P[2-8]?"[^"!;]*(?=[!;])')  # a part's name that runs into what follows it
 PART_OPENINGS = frozenset(("P", *COMMON_PARTS))
-MUSIC = frozenset((*VALUES, *PITCH_OF, *ACCIDENTALS, *RESTS, *SIMPLE_TUPLETS, *"yn${&/;", "[:", "!absent!", END))
+MUSIC = frozenset((*VALUES, *PITCH_OF, *ACCIDENTALS, *RESTS, *SIMPLE_TUPLETS, *"yn_${&/;", "[:", "!absent!", END))
 
 
 @dataclass
@@ -360,6 +360,8 @@ class _LenientVoice(VoiceReader):
         start = self.s.places[self.s.i]
         items = self._items(ONE, 0)
         self.left_out.flush()
+        if self.lines:
+            self.left_out.report("left out syllables of a lyric line: it has more than there are notes", start)
         return Voice(items, self.marks, self.clock, self.measure_rest, self.ends, start)
 
     def _items(self, ratio: Fraction, depth: int, until: int = 0) -> tuple[Item, ...]:
@@ -459,7 +461,7 @@ def _scanned(text: str, report: Report) -> Scanner:
     i = 0
     while i < len(s.tokens) - 1:
         token, before = s.tokens[i], s.tokens[i - 1] if i else ""
-        awaited = before in ("P", "#", ",") or before in SCOPE_OF or before.isdigit() or before.startswith('"')
+        awaited = before in ("P", "#", ",", "_") or before in SCOPE_OF or before.isdigit() or before.startswith('"')
         if token.startswith('"') and len(token) > 1 and not (awaited and token.endswith('"')):
             inner = Scanner(token[1:].removesuffix('"'))
             places = [s.places[i] + 1 + place for place in inner.places]

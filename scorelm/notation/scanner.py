@@ -11,6 +11,7 @@ from functools import cache
 
 from scorelm.errors import FormatError, ScoreError
 from scorelm.notation.lexemes import IDS, SCANNER, name_lexeme
+from scorelm.notation.lyrics import Slot, read_line
 from scorelm.notation.marks import (
     CLEF_OF,
     EXTENDS,
@@ -154,11 +155,7 @@ class Scanner:
     def lyric(self) -> Mark:
         """A lyric; its arguments as in marks.py."""
         self.take("l")
-        verse: Argument = Fraction(1)
-        if self.take(":"):
-            verse = self.string("the name of a verse")
-        elif self.tokens[self.i].isdigit():
-            verse = Fraction(self.digits())
+        verse = self._verse()
         at = self.i
         spelled = [self._quoted("a syllable in quotes")]
         elisions: list[str] = []
@@ -176,6 +173,21 @@ class Scanner:
             self.i += 1
         more = [x for pair in zip(elisions, texts[1:]) for x in pair]
         return Mark("lyric", (verse, texts[0], syllabic, *more, *([extend] if extend else [])))
+
+    def lyric_line(self) -> tuple[Argument, list[Slot]]:
+        """A lyric line: its verse and what it holds for each chord; grammar in lyrics.py."""
+        self.i += 1
+        verse = self._verse()
+        at = self.i
+        slots = read_line(self._quoted("a line of syllables in quotes"), verse)
+        if slots is None:
+            raise self.error("a closed quote of syllables with the escapes \\\\ \\q \\p \\n \\h \\s \\u \\e", at)
+        return verse, slots
+
+    def _verse(self) -> Argument:
+        if self.take(":"):
+            return self.string("the name of a verse")
+        return Fraction(self.digits()) if self.tokens[self.i].isdigit() else Fraction(1)
 
     def _quoted(self, what: str) -> str:
         token = self.tokens[self.i]

@@ -21,6 +21,7 @@ from fractions import Fraction
 
 from scorelm.errors import ScoreError
 from scorelm.notation.lexemes import SIMPLE_TUPLETS
+from scorelm.notation.lyrics import Slot, leads_on, lines_of, spell_line
 from scorelm.notation.marks import (
     SCOPES,
     mark_name,
@@ -33,6 +34,7 @@ from scorelm.notation.marks import (
 from scorelm.notation.model import (
     MAX_QUARTERS,
     ONE,
+    Argument,
     Attribute,
     Chord,
     Event,
@@ -188,9 +190,21 @@ class _Voice:
         self.depth = 0
         self.zero_time = 0
         self.behind_mark = behind_mark  # whether what was written last can be followed by digits or strings
+        self.lines: dict[int, list[tuple[Argument, list[Slot]]]] = {}  # place of its first chord -> lyric lines
+        self.in_lines: set[tuple[int, Argument]] = set()  # place and verse of each lyric that a line holds
+        self.place = 0  # chords that lines can hold
+        self.tied = False
 
     def write(self, voice: Voice) -> tuple[str, list[TimedMark]]:
         """-> the voice's text and the marks that it had no moment for."""
+        self.lines = lines_of(voice)
+        self.in_lines = {
+            (start + i, verse)
+            for start, lines in self.lines.items()
+            for verse, slots in lines
+            for i, slot in enumerate(slots)
+            if slot is not None
+        }
         self._items(voice, ONE)
         if voice and self.clock != self.length:
             raise ScoreError(f"a voice lasts {self.clock} quarters in a measure of {self.length}")
@@ -252,7 +266,7 @@ class _Voice:
             if not isinstance(item, Chord) or item.grace != kind:
                 break
             self._zero()
-            self._chord(item)
+            self._chord(item, item.marks)
             i += 1
         self.held = held
         self.out.append("}")
@@ -263,12 +277,14 @@ class _Voice:
         if quarters <= 0:
             raise ScoreError(f"an event lasts {quarters} quarters")
         if isinstance(event, Chord):
-            self._chord(event)
+            self._chord(event, self._lyric_lines(event))
         elif isinstance(event, Spacer):
             self._duration(event.value)
             self.out.append("y")
         else:
             self._rest(event)
+        if self.in_lines:
+            self.tied = leads_on(event)
         self.clock += quarters
         self.zero_time = 0
 
@@ -303,10 +319,21 @@ class _Voice:
                 self.behind_mark = True
         self.behind_mark = False
 
-    def _chord(self, chord: Chord) -> None:
+    def _lyric_lines(self, chord: Chord) -> Sequence[Mark]:
+        """Write the lines that begin at this chord; -> its marks without the lyrics that lines hold."""
+        if not self.in_lines or self.tied:
+            return chord.marks
+        for verse, slots in self.lines.get(self.place, ()):
+            self.out.append(spell_line(verse, slots))
+            self.behind_mark = False
+        place = self.place
+        self.place += 1
+        return [m for m in chord.marks if m.name != "lyric" or (place, *m.args[:1]) not in self.in_lines]
+
+    def _chord(self, chord: Chord, marks: Sequence[Mark]) -> None:
         if not chord.notes:
             raise ScoreError("a chord without notes")
-        self._event_marks(chord.marks)
+        self._event_marks(marks)
         self._duration(chord.value)
         self.out.append("+".join([self._note(note) for note in chord.notes]))
         self.behind_mark = bool(chord.notes[-1].marks)
