@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -22,7 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("train.py: stopped; --resume goes on from the last checkpoint", file=sys.stderr)
         return 130
-    print(f"{config.output_dir}: {metrics['bits_per_quarter']:.4f} bits per quarter on validation")
+    if os.environ.get("RANK", "0") == "0":  # of several processes the first one speaks
+        print(f"{config.output_dir}: {metrics['bits_per_quarter']:.4f} bits per quarter on validation")
     return 0
 
 
