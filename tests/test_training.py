@@ -13,9 +13,9 @@ import torch
 from scorelm.config import TrainConfig
 from scorelm.errors import ConfigError
 from scorelm.generation import Student
+from scorelm.likelihood import Piece, bits_per_quarter
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import sound_problems
-from scorelm.likelihood import Piece, bits_per_quarter
 from scorelm.tokenizer import Tokens, build_tokenizer
 from scorelm.training import train
 from scorelm.training.batches import IGNORED, Batches, Place

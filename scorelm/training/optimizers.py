@@ -20,8 +20,8 @@ def build_optimizers(model: Any, config: TrainConfig, kind: str) -> list[Any]:
     matrices = [p for _, p in free if p.ndim >= 2 and id(p) not in taken]
     vectors = [p for _, p in free if p.ndim < 2]  # biases and norms do not decay
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    fused = all(p.dtype.is_floating_point for _, p in free)
-    out: list[Any] = [torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=BETAS, fused=fused)]
+    rest = [group for group in groups if group["params"]]
+    out: list[Any] = [torch.optim.AdamW(rest, lr=config.lr, betas=BETAS, fused=True)] if rest else []
     if inner:
         # rates and decay as for AdamW, whose updates these are scaled to: Liu et al., Muon is scalable (2025)
         out.append(
