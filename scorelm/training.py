@@ -11,13 +11,15 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scorelm.config import TrainConfig
+from scorelm.dataset import read_rows
 from scorelm.errors import ConfigError, ScoreError
+from scorelm.likelihood import token_losses
 from scorelm.notation.lexemes import vocabulary_hash
 from scorelm.notation.model import Key, Score
 from scorelm.notation.reader import parse
@@ -54,8 +56,8 @@ def train(config: TrainConfig) -> dict[str, Any]:
         torch.set_num_threads(config.threads)
     accelerator = Accelerator(mixed_precision=_precision(config.mixed_precision))
     set_seed(config.seed)
-    model, tokenizer = new_model(config) if config.model_name is None else _loaded_model(config.model_name)
-    encode = _encoder(tokenizer)
+    model, tokenizer = new_model(config) if config.model_name is None else load_model(config.model_name)
+    encode = encoder(tokenizer)
     pieces = [Piece([encode(v) for v in in_all_keys(t, config.transpose)], q) for t, q in texts["train"]]
     validation = [Piece([encode(t)], q) for t, q in texts["validation"]]
     optimizer = torch.optim.AdamW(
@@ -140,20 +142,7 @@ class Progress:
 
 def read_dataset(folder: Path, split: str) -> list[tuple[str, float]]:
     """(text, quarters) of each row of ``folder/split.jsonl``. ConfigError where it is missing or broken."""
-    path = folder / f"{split}.jsonl"
-    if not path.is_file():
-        raise ConfigError(f"{path}: no such file; make the dataset with: python generate_data.py")
-    out = []
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                row = json.loads(line)
-                out.append((str(row["text"]), float(row["quarters"])))
-            except (ValueError, KeyError, TypeError):
-                raise ConfigError(f"{path}: line {number} is no row with text and quarters") from None
-    if not out:
-        raise ConfigError(f"{path}: is empty")
-    return out
+    return [(row["text"], row["quarters"]) for row in read_rows(folder, split)]
 
 
 def in_all_keys(text: str, wanted: bool = True) -> list[str]:
@@ -221,25 +210,7 @@ def bits_per_quarter(model: torch.nn.Module, pieces: list[Piece], max_length: in
 
     A piece longer than ``max_length`` is read in windows that overlap by half.
     """
-    import torch
-
-    was_training = model.training
-    model.eval()
-    device = next(model.parameters()).device
-    total = 0.0
-    with torch.no_grad():
-        for piece in pieces:
-            ids = torch.tensor(piece.variants[0], device=device)
-            done = 1
-            start = 0
-            while done < len(ids):
-                window = ids[start : start + max_length]
-                logits = model(input_ids=window[None, :-1]).logits[0].float()  # (time, vocabulary)
-                skip = done - start - 1
-                total += torch.nn.functional.cross_entropy(logits[skip:], window[skip + 1 :], reduction="sum").item()
-                done = start + len(window)
-                start = done - max_length // 2
-    model.train(was_training)
+    total = sum(token_losses(model, piece.variants[0], max_length).double().sum().item() for piece in pieces)
     return total / math.log(2) / sum(piece.quarters for piece in pieces)
 
 
@@ -308,20 +279,23 @@ def new_model(config: TrainConfig) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def _loaded_model(name: str) -> tuple[Any, Any]:
+def load_model(name: str) -> tuple[Any, Any]:
+    """The model and the tokenizer of a folder or of the hub. ConfigError where there are none."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
         model = AutoModelForCausalLM.from_pretrained(name, use_safetensors=True, dtype="float32")
     except (OSError, ValueError) as error:
-        raise ConfigError(f"model_name {name!r}: {' '.join(str(error).split())[:300]}") from None
+        raise ConfigError(f"model {name!r}: {' '.join(str(error).split())[:300]}") from None
     if model.get_input_embeddings().num_embeddings < len(tokenizer):
-        raise ConfigError(f"model_name {name!r}: its tokenizer has more tokens than the model")
+        raise ConfigError(f"model {name!r}: its tokenizer has more tokens than the model")
     return model, tokenizer
 
 
-def _encoder(tokenizer: Any) -> Any:
+def encoder(tokenizer: Any) -> Callable[[str], list[int]]:
+    """Text -> its ids with the end."""
+
     def encode(text: str) -> list[int]:
         return [*tokenizer(text)["input_ids"], tokenizer.eos_token_id]
 
