@@ -75,6 +75,8 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--dataset", default="dataset", metavar="DIR", help="default: dataset")
     out.add_argument("--samples", type=int, default=0, metavar="N", help="write and count so many; default: 0, none")
     out.add_argument("--seed", type=int, default=0, help="of the first sample and of the bootstrap; default: 0")
+    out.add_argument("--temperature", type=float, default=1.0, help="of the samples; default: 1, the model as it is")
+    out.add_argument("--top-p", type=float, default=1.0, help="of the samples; default: 1, all lexemes")
     out.add_argument(
         "--keys", type=int, default=1, metavar="N", help="the mixture over so many keys as well, 12 at most; default: 1"
     )
@@ -115,7 +117,7 @@ def work(options: argparse.Namespace) -> int:
         "not_compared": list(NOT_COMPARED),
     }
     if options.samples:
-        found["musical"] = musical(options.model, rows, train, options.split, options.samples, options.seed)
+        found["musical"] = musical(options, rows, train)
     print(table(found))
     if options.json:
         Path(options.json).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -255,26 +257,28 @@ def parted(readings: Sequence[Reading], choirs: Sequence[Reading]) -> dict[str, 
 
 
 def musical(
-    model: str, rows: Sequence[dict[str, Any]], train: Sequence[dict[str, Any]], split: str, samples: int, seed: int
+    options: argparse.Namespace, rows: Sequence[dict[str, Any]], train: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
     """The musical figures of samples, of the split's pieces, and how both stand to the training pieces."""
     from scorelm.analysis.copies import Index
     from scorelm.analysis.summary import count, figures
-    from scorelm.generation import Student, find_model
+    from scorelm.generation import Sampling, Student, find_model
 
-    student = Student(find_model(model))
+    sampling = Sampling(temperature=options.temperature, top_p=options.top_p)
+    student = Student(find_model(options.model))
     texts = []
-    for number in range(seed, seed + samples):
-        texts.append((f"seed {number}", "".join(student.measures("|", seed=number))))
+    for number in range(options.seed, options.seed + options.samples):
+        texts.append((f"seed {number}", "".join(student.measures("|", seed=number, sampling=sampling))))
         say(f"seed {number}: {texts[-1][1].count('|') - 1} measures")
     known = [(str(row.get("source", number)), row["text"]) for number, row in enumerate(train, 1)]
     pieces = [(str(row.get("source", number)), row["text"]) for number, row in enumerate(rows, 1)]
     index = Index((name, parse(text)) for name, text in known)
     reference = count(known, sound=False)
     return {
-        "seeds": [seed, seed + samples - 1],
+        "seeds": [options.seed, options.seed + options.samples - 1],
+        "sampling": asdict(sampling),
         "samples": figures(count(texts, index, say=say), reference),
-        "split": figures(count(pieces, index, but_itself=split == "train", say=say), reference),
+        "split": figures(count(pieces, index, but_itself=(options.split == "train"), say=say), reference),
     }
 
 
