@@ -101,6 +101,9 @@ def work(options: argparse.Namespace) -> int:
         value = getattr(options, name)
         if value is not None and not low <= value <= high:
             raise ConfigError(f"--{name.replace('_', '-')} is {low} to {high}, not {value}")
+    for written in filter(None, (options.json, options.picture)):
+        if not Path(written).absolute().parent.is_dir():
+            raise ConfigError(f"{written}: there is no such folder to write it in")
     if options.picture and Path(options.picture).suffix.lower() not in (".png", ".svg"):
         raise ConfigError(f"{options.picture}: the picture is a .png or an .svg")
     rows = read_rows(options.dataset, options.split)
@@ -141,6 +144,8 @@ def load(folder: str, max_length: int | None = None) -> Judge:
     logging.disable_progress_bar()
     path = find_model(folder)
     model, tokenizer = load_model(str(path))
+    if tokenizer.eos_token_id is None:
+        raise ConfigError(f"{path}: its tokenizer has no end of text")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.eval().to(device)
     encode = encoder(tokenizer)

@@ -74,6 +74,7 @@ def test_validation_is_given_without_near_doubles_and_in_more_keys(
         ([SHIPPED, "--samples", -1], "--samples is 0 to"),
         ([SHIPPED, "--keys", 13], "--keys is 1 to 12"),
         ([SHIPPED, "--max-length", 1], "--max-length is 2 to"),
+        ([SHIPPED, "--json", "nowhere/figures.json"], "no such folder"),
         ([SHIPPED, "--picture", "figures.gif"], "a .png or an .svg"),
     ],
 )
