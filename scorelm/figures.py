@@ -18,6 +18,7 @@ LEFT_OUT = (
     "parse",
     "sound",
     "measures_median",
+    "notes_per_quarter_median",
     "parallel_fifths_contrary_per_1000",
     "parallel_octaves_contrary_per_1000",
 )

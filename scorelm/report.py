@@ -10,6 +10,7 @@ MUSICAL = (
     ("sound", "texts that are sound (every measure full)", "share"),
     ("measures_median", "measures, median", "number"),
     ("notes_per_quarter", "notes a quarter", "number"),
+    ("notes_per_quarter_median", "  median of the pieces", "number"),
     ("crossings_per_1000_simultaneities", "voice crossings in 1000 simultaneities", "number"),
     ("out_of_range_per_1000_notes", "notes out of a choir's range in 1000", "number"),
     ("parallel_fifths_per_1000", "parallel fifths in 1000 pairs moving together", "number"),

@@ -1,5 +1,6 @@
 """The musical figures of some pieces together, as plain numbers.
 
+Rates are of all pieces' counts together, so that a long piece weighs more than a short one; medians are of pieces.
 A share or a rate is None where nothing could be counted.
 """
 
@@ -32,6 +33,7 @@ class Counts:
     parsed: int = 0
     sound: int = 0
     measures: list[int] = field(default_factory=list)
+    densities: list[float] = field(default_factory=list)  # notes a quarter of each piece
     heads: int = 0
     quarters: Fraction = Fraction(0)
     voices: Counter[str] = field(default_factory=Counter)  # as voice_leading counts
@@ -49,8 +51,11 @@ class Counts:
         """Count a score's music."""
         self.parsed += 1
         self.measures.append(len(score.measures))
-        self.heads += sum(len(chord.notes) for chord in chords(score))
+        heads = sum(len(chord.notes) for chord in chords(score))
+        self.heads += heads
         self.quarters += score.quarters
+        if score.quarters:
+            self.densities.append(float(heads / score.quarters))
         found = lines(score)
         if not found:
             return
@@ -110,6 +115,7 @@ def figures(found: Counts, reference: Counts) -> dict[str, Any]:
         "sound": _share(found.sound, found.pieces),
         "measures_median": statistics.median(found.measures) if found.measures else None,
         "notes_per_quarter": _share(found.heads, found.quarters),
+        "notes_per_quarter_median": statistics.median(found.densities) if found.densities else None,
         "simultaneities": voices["simultaneities"],
         "crossings_per_1000_simultaneities": _rate(voices["crossings"], voices["simultaneities"]),
         "out_of_range_per_1000_notes": _rate(voices["out_of_range"], voices["ranged"]),
