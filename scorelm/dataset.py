@@ -19,7 +19,7 @@ from typing import Any
 
 from scorelm import __version__
 from scorelm.api import load_all
-from scorelm.errors import ScorelmError, SourceError
+from scorelm.errors import ConfigError, ScorelmError, SourceError
 from scorelm.notation.lexemes import cut
 from scorelm.notation.model import Score, chords
 from scorelm.notation.transform import strip
@@ -124,6 +124,24 @@ def rows(work: Work, profile: str) -> list[dict[str, Any]]:
         kept = strip(score, profile)
         source = work.source if len(scores) == 1 else f"{work.source}#{number}"
         out.append({"text": write(kept), "source": source, "title": title, "composer": composer, **counts(kept)})
+    return out
+
+
+def read_rows(folder: str | Path, split: str) -> list[dict[str, Any]]:
+    """The rows of ``folder/split.jsonl``. ConfigError where it is missing or broken."""
+    path = Path(folder) / f"{split}.jsonl"
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file; make the dataset with: python generate_data.py")
+    out = []
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                row = json.loads(line)
+                out.append({**row, "text": str(row["text"]), "quarters": float(row["quarters"])})
+            except (ValueError, KeyError, TypeError):
+                raise ConfigError(f"{path}: line {number} is no row with text and quarters") from None
+    if not out:
+        raise ConfigError(f"{path}: is empty")
     return out
 
 

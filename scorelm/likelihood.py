@@ -1,14 +1,37 @@
-"""How likely a model finds scores: every token of a text, summed."""
+"""How likely a model finds scores: every token of a text, summed; per quarter, per sixteenth, per note.
+
+token_losses -> Reading (one piece) -> rates over pieces, with bootstrap intervals
+
+A sum over all tokens of any exact spelling of the score bounds from above what a model of the notes alone would pay:
+it pays for the header, the barlines and the end of the text as well, and for one of the spellings alone.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from scorelm.errors import ScoreError
+from scorelm.notation.lexemes import ACCIDENTALS, COMMON_PARTS, DURATIONS, END_MARKS, PITCHES, cut, name_lexeme
+from scorelm.notation.model import Key, Score
+from scorelm.notation.reader import parse
+from scorelm.notation.transform import transpose
+from scorelm.notation.writer import write
 
 if TYPE_CHECKING:
     import torch
+
+KINDS = ("pitch", "duration", "tie", "barline", "separator", "header", "other")
+RESAMPLES = 10_000
+SIXTEENTHS = 4  # a quarter
+KEY_INTERVALS = "P1 -P4 P4 M2 -M2 -m3 m3 M3 -M3 -m2 m2 A4".split()  # by their distance in fifths
+
+_PITCH = frozenset((*PITCHES, *ACCIDENTALS))
+_DURATION = frozenset(DURATIONS)
+_END = frozenset(name_lexeme(name) for name in END_MARKS)
+_CONTENT = frozenset((*"zxyZXHn[{&/", "[:", "!inverted-fermata!"))  # a part's music begins, other than with a note
 
 
 @dataclass(frozen=True)
@@ -58,3 +81,143 @@ def bits_per_quarter(model: torch.nn.Module, pieces: Sequence[Piece], max_length
     """Bits per quarter note: -log2 p of every token behind the first ``|``, the end included, by the pieces' length."""
     nats = sum(float(token_losses(model, p.ids, max_length, p.positions).sum()) for p in pieces)
     return nats / math.log(2) / sum(piece.quarters for piece in pieces)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A piece as a model reads it."""
+
+    source: str
+    nats: float  # of all tokens
+    tokens: int
+    quarters: float
+    notes: int  # heads, tied ones too
+    struck: int  # heads that no tie leads to
+    kinds: dict[str, float] = field(default_factory=dict)  # nats of each of KINDS; empty where tokens are no lexemes
+    voices: dict[int, float] = field(default_factory=dict)  # nats of each part's music, from 1
+    parts: int = 0
+
+
+def kinds_of(text: str) -> list[tuple[str, int]]:
+    """The kind of each lexeme of a text (one of KINDS), and the part that it stands in, from 1; 0: in none.
+
+    header: measure heads and what stands before a part's music in a measure, names, clefs, keys and times anywhere
+    barline: ``|`` and the marks behind the last part; separator: ``;`` between two parts
+    """
+    out: list[tuple[str, int]] = []
+    part, begun, quoted = 0, False, False
+    before = ""
+    for lexeme in cut(text):
+        if lexeme == '"' or quoted:
+            quoted = quoted != (lexeme == '"')
+            kind = "other" if begun else "header"
+        elif lexeme == "|" or lexeme in _END:
+            kind = "barline"
+        elif lexeme == ";":
+            kind = "separator"
+        elif lexeme.startswith(("!clef-", "K")):
+            kind = "header"
+        elif lexeme in _PITCH and before != "K!":
+            kind, begun = "pitch", True
+        elif lexeme in _DURATION:
+            kind, begun = "duration", True
+        elif lexeme in _CONTENT or lexeme.startswith("["):
+            if before == "T":  # "Tx": no metre
+                kind = "header"
+            else:
+                kind, begun = "other", True
+        elif not begun:
+            kind = "header"
+        else:
+            kind = "tie" if lexeme == "-" else "other"
+        if part == 0 and (begun or lexeme in COMMON_PARTS or lexeme == "P"):
+            part = 1
+        out.append((kind, part if kind not in ("barline", "separator") else 0))
+        before = lexeme
+        if lexeme == "|":
+            part, begun = 0, False
+        elif lexeme == ";":
+            part, begun = max(part, 1) + 1, False
+    return out
+
+
+def breakdown(text: str, losses: Sequence[float]) -> tuple[dict[str, float], dict[int, float]]:
+    """Nats by kind and by part, of a text whose tokens are its lexemes. losses: from its second lexeme to the end."""
+    kinds = dict.fromkeys(KINDS, 0.0)
+    voices: dict[int, float] = {}
+    for (kind, part), loss in zip([*kinds_of(text)[1:], ("barline", 0)], losses, strict=True):
+        kinds[kind] += loss
+        if part and kind != "header":
+            voices[part] = voices.get(part, 0.0) + loss
+    return kinds, voices
+
+
+def rates(readings: Sequence[Reading]) -> dict[str, float]:
+    """The figures of some pieces together."""
+    nats = sum(r.nats for r in readings)
+    quarters = sum(r.quarters for r in readings)
+    notes = sum(r.notes for r in readings)
+    return {
+        "bits_per_quarter": nats / math.log(2) / quarters,
+        "nats_per_sixteenth": nats / (SIXTEENTHS * quarters),
+        "bits_per_note": nats / math.log(2) / max(1, notes),
+    }
+
+
+def intervals(readings: Sequence[Reading], seed: int, resamples: int = RESAMPLES) -> dict[str, list[float]]:
+    """The 95 % bootstrap interval of each rate: pieces are drawn with replacement, ratios of sums taken."""
+    import numpy
+
+    table = numpy.array([(r.nats, r.quarters, r.notes) for r in readings])  # (pieces, 3)
+    sums = _resampled(numpy.random.default_rng(seed), table, resamples)
+    nats, quarters, notes = sums.T
+    found = {
+        "bits_per_quarter": nats / math.log(2) / quarters,
+        "nats_per_sixteenth": nats / (SIXTEENTHS * quarters),
+        "bits_per_note": nats / math.log(2) / numpy.maximum(1, notes),
+    }
+    return {name: [float(x) for x in numpy.percentile(values, (2.5, 97.5))] for name, values in found.items()}
+
+
+def _resampled(rng: Any, table: Any, resamples: int) -> Any:
+    """Sums of resampled pieces. (pieces, columns) -> (resamples, columns)"""
+    import numpy
+
+    out = []
+    for at in range(0, resamples, 500):
+        size = min(500, resamples - at)
+        drawn = rng.multinomial(len(table), numpy.full(len(table), 1 / len(table)), size=size)  # (size, pieces)
+        out.append(drawn @ table)
+    return numpy.concatenate(out)
+
+
+def in_keys(text: str, keys: int) -> list[str]:
+    """A text in the first so many of KEY_INTERVALS, those left out that take it beyond seven sharps or flats or beyond
+    the range of pitches. The intervals are fixed, so that no two scores become the same one: what ``mixture`` says
+    stays a probability over scores."""
+    score = parse(text)
+    out = [text]
+    for interval in KEY_INTERVALS[1:keys]:
+        try:
+            moved = transpose(score, interval)
+        except ScoreError:
+            continue
+        if all(-7 <= key.fifths <= 7 for key in _keys(moved)):
+            out.append(write(moved))
+    return out
+
+
+def _keys(score: Score) -> Iterator[Key]:
+    for measure in score.measures:
+        for part in measure.parts:
+            timed = [t.mark for staff in part.staves for t in staff.marks] if part else []
+            for mark in (*measure.marks, *(part.marks if part else ()), *timed):
+                if isinstance(mark, Key):
+                    yield mark
+
+
+def mixture(nats: Iterable[float], keys: int) -> float:
+    """-log of the mean of p over ``keys`` keys. nats: -log p in those in which the piece can be written; else p is 0."""
+    logs = [-x for x in nats]
+    top = max(logs)
+    return math.log(keys) - top - math.log(sum(math.exp(x - top) for x in logs))

@@ -54,7 +54,7 @@ def engrave_png(musicxml: str | bytes) -> bytes:
     """The whole score in one PNG on white, 1680 pixels wide (less where it were too tall)."""
     svg = engrave_tall_svg(musicxml)
     zoom = min(_PNG_ZOOM, _PNG_TALLEST / _size(svg)[1])
-    return _draw(svg, "PNG", scale=zoom, background_color="white")
+    return draw(svg, "PNG", scale=zoom, background_color="white")
 
 
 def engrave_pdf(musicxml: str | bytes) -> bytes:
@@ -65,7 +65,7 @@ def engrave_pdf(musicxml: str | bytes) -> bytes:
     width, height = _A4_POINTS
     writer = PdfWriter()
     for svg in engrave_svg(musicxml):
-        drawn = _draw(svg, "PDF", output_width=width * _PIXELS_PER_POINT)
+        drawn = draw(svg, "PDF", output_width=width * _PIXELS_PER_POINT)
         page = PdfReader(io.BytesIO(drawn)).pages[0]
         top = float(page.mediabox.top)
         page.mediabox = RectangleObject((0, min(0.0, top - height), width, top))
@@ -149,7 +149,7 @@ def _stack(pages: list[str]) -> str:
     )
 
 
-def _draw(svg: str, kind: str, **options: Any) -> bytes:
+def draw(svg: str, kind: str, **options: Any) -> bytes:
     return bytes(_surface(kind).convert(bytestring=svg.encode("utf-8"), **options))
 
 

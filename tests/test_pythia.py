@@ -111,12 +111,12 @@ def test_lora_trains_a_few_weights_and_leaves_a_whole_model(config: TrainConfig)
 def test_four_bit_weights_are_trained_by_an_adapter(config: TrainConfig) -> None:
     pytest.importorskip("bitsandbytes")
     pytest.importorskip("peft")
-    metrics = train(
-        replace(config, lora={"r": 4, "target_modules": ["query_key_value"]}, load_in_4bit=True, ema_decay=0.0)
-    )
-    bits = [row["bits_per_quarter"] for row in metrics["history"]]
-    assert bits[1] < bits[0]
-    assert (Path(config.output_dir) / "adapter_model.safetensors").is_file()
+    from safetensors.torch import load_file
+
+    train(replace(config, lora={"r": 4, "target_modules": ["query_key_value"]}, load_in_4bit=True, ema_decay=0.0))
+    adapter = load_file(Path(config.output_dir) / "adapter_model.safetensors")
+    learnt = [tensor for name, tensor in adapter.items() if "lora_B" in name]  # they start as zeros
+    assert learnt and all(tensor.abs().max() > 0 for tensor in learnt)
 
 
 @pytest.mark.parametrize(

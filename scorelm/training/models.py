@@ -8,6 +8,7 @@ from typing import Any
 from scorelm.config import TrainConfig
 from scorelm.errors import ConfigError
 from scorelm.notation.lexemes import LEXEMES, vocabulary_hash
+from scorelm.pretrained import fitting, load_model
 from scorelm.tokenizer import TIME, Tokens, build_tokenizer, is_timed
 
 TARGETS = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]  # GPT-NeoX's matrices, for LoRA
@@ -17,13 +18,13 @@ def prepare_model(config: TrainConfig) -> tuple[Any, Tokens]:
     """The model and its tokens. ConfigError where it cannot be had or does not fit its tokenizer."""
     if config.model_name is None:
         model, tokenizer = new_model(config)
-    else:
-        model, tokenizer = _loaded(config)
-        if config.extend_vocabulary:
-            extend_vocabulary(model, tokenizer)
+        return model, Tokens(tokenizer, is_timed(model.config))
+    model, tokens = _loaded(config)
+    if config.extend_vocabulary:
+        extend_vocabulary(model, tokens.tokenizer)
     if config.lora is not None:
         model = _with_lora(model, config)
-    return model, Tokens(tokenizer, is_timed(model.config))
+    return model, tokens
 
 
 def new_model(config: TrainConfig) -> tuple[Any, Any]:
@@ -60,31 +61,20 @@ def new_model(config: TrainConfig) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def _loaded(config: TrainConfig) -> tuple[Any, Any]:
-    """A causal model of the hub or a folder; safetensors alone, and no code that comes with it."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def _loaded(config: TrainConfig) -> tuple[Any, Tokens]:
+    """A causal model of the hub or a folder, to be trained on."""
+    name = str(config.model_name)
+    model = _by_unsloth(config)
+    if model is not None:
+        from transformers import AutoTokenizer
 
-    name = config.model_name
-    options: dict[str, Any] = {"use_safetensors": True, "dtype": "float32"}
-    if config.load_in_4bit:
-        options |= _four_bit()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        model = _by_unsloth(config) or AutoModelForCausalLM.from_pretrained(name, **options)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"model_name {name!r}: {' '.join(str(error).split())[:300]}") from None
-    known = model.get_input_embeddings().num_embeddings
-    if known < len(tokenizer):
-        raise ConfigError(f"model_name {name!r}: its tokenizer has {len(tokenizer)} tokens, the model {known}")
-    if tokenizer.eos_token_id is None:
-        raise ConfigError(f"model_name {name!r}: its tokenizer has no end of text")
-    vocabulary = getattr(model.config, "scorelm_vocabulary", None)
-    if vocabulary is not None and vocabulary != vocabulary_hash(min(known, len(LEXEMES))):
-        raise ConfigError(f"model_name {name!r}: its tokens are not the lexemes of this version ({vocabulary})")
+        tokens = fitting(name, model, AutoTokenizer.from_pretrained(name))
+    else:
+        model, tokens = load_model(name, **(_four_bit() if config.load_in_4bit else {}))
     for layer in model.modules():
         if hasattr(layer, "support_avx512bf16_for_cpu"):  # its packing in evaluation would cost LoRA its gradients
             layer.support_avx512bf16_for_cpu = False
-    return model, tokenizer
+    return model, tokens
 
 
 def _four_bit() -> dict[str, Any]:

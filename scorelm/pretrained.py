@@ -1,0 +1,37 @@
+"""A causal model of the hub or of a folder, with its tokens: safetensors alone, and no code that comes with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scorelm.errors import ConfigError
+from scorelm.notation.lexemes import LEXEMES, vocabulary_hash
+from scorelm.tokenizer import Tokens, is_timed
+
+
+def load_model(name: str, **options: Any) -> tuple[Any, Tokens]:
+    """The model and its tokens; ``options`` go to transformers.
+
+    Raises ConfigError where it cannot be had, does not fit its tokenizer, or has lexemes of another version.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        model = AutoModelForCausalLM.from_pretrained(name, **{"use_safetensors": True, "dtype": "float32"} | options)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"model {name!r}: {' '.join(str(error).split())[:300]}") from None
+    return model, fitting(name, model, tokenizer)
+
+
+def fitting(name: str, model: Any, tokenizer: Any) -> Tokens:
+    """The tokens of a model. ConfigError where its tokenizer does not fit it."""
+    known = model.get_input_embeddings().num_embeddings
+    if known < len(tokenizer):
+        raise ConfigError(f"model {name!r}: its tokenizer has {len(tokenizer)} tokens, the model {known}")
+    if tokenizer.eos_token_id is None:
+        raise ConfigError(f"model {name!r}: its tokenizer has no end of text")
+    vocabulary = getattr(model.config, "scorelm_vocabulary", None)
+    if vocabulary is not None and vocabulary != vocabulary_hash(min(known, len(LEXEMES))):
+        raise ConfigError(f"model {name!r}: its tokens are not the lexemes of this version ({vocabulary})")
+    return Tokens(tokenizer, is_timed(model.config))
