@@ -39,13 +39,13 @@ class TrainConfig:
     batch_size: int = 8  # rows per step and process
     gradient_accumulation_steps: int = 1
     optimizer: str = "muon"  # "muon" for the matrices and AdamW for the rest, or "adamw"; DeepSpeed: always AdamW
-    lr: float = 4e-3
-    muon_lr: float = 2.5e-2
+    lr: float = 3e-3
+    muon_lr: float = 8e-3
     min_lr_ratio: float = 0.02  # of lr, at the end of the cosine
     warmup_steps: int = 100
     weight_decay: float = 0.1
     ema_decay: float = 0.998  # of the averaged weights, which are evaluated and saved; 0: no averaging
-    max_steps: int = 4000
+    max_steps: int = 3500
     max_minutes: float | None = None  # the schedule ends at this time or at max_steps, whichever comes first
     eval_steps: int = 250
     patience: int = 0  # stop after this many evaluations without a better one; 0: never

@@ -122,7 +122,7 @@ def test_a_model_with_sub_words_pays_for_every_token_and_has_no_breakdown(
     sub_word_model: Path, dataset: Path, chorales: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     judge = load(str(sub_word_model))
-    ids = judge.encode(chorales[0])
+    ids = [*judge.tokens.encode(chorales[0]), judge.tokens.end]
     assert not judge.lexemes
     first_is_the_delimiter = ids[0] in judge.opening
     assert read(judge, chorales[0]).tokens == len(ids) - first_is_the_delimiter

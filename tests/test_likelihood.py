@@ -38,7 +38,7 @@ def test_windows_judge_every_token_but_the_first_once_and_in_order(length: int) 
 
 def test_what_fits_is_read_in_one_window(tiny_model: Path, chorales: list[str]) -> None:
     judge = load(str(tiny_model))
-    ids = judge.encode(chorales[0])
+    ids = [*judge.tokens.encode(chorales[0]), judge.tokens.end]
     torch.testing.assert_close(token_losses(judge.model, ids, len(ids)), token_losses(judge.model, ids, 2048))
 
 
