@@ -47,7 +47,9 @@ def test_the_sum_is_the_probability_of_the_whole_text(tiny_model: Path, chorales
     text = chorales[0]
     ids = [*(IDS[lexeme] for lexeme in cut(text)), IDS[END_OF_TEXT]]
     with torch.no_grad():
-        chances = judge.model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+        row, where = torch.tensor([ids]), torch.tensor([judge.tokens.positions(ids)])
+        inputs = {"input_ids": row, "position_ids": where, "attention_mask": torch.ones_like(row)}
+        chances = judge.model(**inputs).logits[0].log_softmax(-1)
     expected = -sum(float(chances[at, ids[at + 1]]) for at in range(len(ids) - 1))
     reading = read(judge, text)
     assert reading.nats == pytest.approx(expected, rel=1e-5)
