@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import secrets
+import sys
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from scorelm.errors import ConfigError, ScorelmError, SourceError
 from scorelm.musicxml.source import MAX_FILE_BYTES, read_bytes
 from scorelm.processes import Process
 
-RETRIES = 2  # of files whose worker was lost
+RETRIES = 3  # of files whose worker was lost: what Ray does if not told otherwise
 FILES_A_BLOCK = 16
 FILES_A_RUN = 20_000  # what Ray holds a list of at once
 BYTES_A_RUN = 256 * 2**20  # of local files, which travel with that list
@@ -46,8 +47,10 @@ def cluster(address: str = "", workers: int | None = None) -> Iterator[None]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     settings: dict[str, Any] = {}
     if address == "local":
-        # Ray listens on every interface of the machine, and does what it is told there: only with this word.
-        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        if "ray" not in sys.modules:  # it reads this when it is imported
+            # Ray listens on every interface of the machine, and runs what it is sent there: only with this word.
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         settings = {"num_cpus": workers, "include_dashboard": False, "_system_config": {"task_oom_retries": RETRIES}}
     try:
         import ray
@@ -90,7 +93,7 @@ def _runs(works: Sequence[Work]) -> Iterator[list[Item]]:
         try:
             if isinstance(path, Path):
                 item["data"] = read_bytes(path)
-            elif path.startswith("memory://"):  # of this process alone
+            elif "memory://" in path:  # of this process alone
                 item["data"] = remote.fetch(path)
         except SourceError as error:
             item["reason"] = str(error).removeprefix(f"{path}: ")
@@ -139,7 +142,7 @@ def _stream(
         workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
     blocks = max(-(-len(items) // a_block), min(len(items), 4 * workers))
     found = ray.data.from_items(items, override_num_blocks=blocks).map(
-        answer, fn_args=(profile, file_timeout_s), num_cpus=1, max_retries=RETRIES, concurrency=workers
+        answer, fn_args=(profile, file_timeout_s), num_cpus=1, concurrency=workers
     )
     for row in found.iter_rows():
         rows, reason = json.loads(row["result"])
@@ -165,7 +168,7 @@ def _check_version() -> None:
     import ray
 
     try:
-        there = ray.get(ray.remote(_version).options(max_retries=RETRIES).remote())
+        there = ray.get(ray.remote(_version).remote())
     except ray.exceptions.RayTaskError as error:
         raise ConfigError(f"scorelm {__version__} is to be installed on the Ray cluster too: {error.cause}") from None
     if there != __version__:

@@ -22,7 +22,7 @@ from scorelm.musicxml.source import MAX_FILE_BYTES
 RESULTS_A_SHARD = 200
 UNFINISHED = ".unfinished"
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:(//|:)", re.IGNORECASE)
-_WHOSE_TIME = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime", "updated", "created")
+_WHOSE_TIME = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime", "updated", "created", "CRC")
 
 
 def is_url(name: str | Path) -> bool:
@@ -84,7 +84,7 @@ def fetch(url: str) -> bytes:
 def as_file(data: bytes, name: str) -> Iterator[Path]:
     """Bytes as a local file for a while, which is called as they are."""
     with tempfile.TemporaryDirectory(prefix="scorelm-") as folder:
-        own = PurePosixPath(name)
+        own = PurePosixPath(name.partition("::")[0])
         path = Path(folder) / (own.name if len(own.name.encode()) < 200 else "score" + own.suffix)
         path.write_bytes(data)
         yield path
