@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     out = argparse.ArgumentParser(description=__doc__)
-    out.add_argument("scores", nargs="*", help="files, folders, globs, URLs, or composers by music21's names (palestrina)")
+    out.add_argument(
+        "scores", nargs="*", help="files, folders, globs, URLs, or composers by music21's names (palestrina)"
+    )
     out.add_argument("--print", metavar="FILE", dest="shown", help="write one score's text to stdout, nothing else")
     out.add_argument("-o", "--output", metavar="DIR", default="dataset", help="or a URL; default: dataset")
     out.add_argument("--profile", default="core", help="core, full, or more beside the core: core+lyrics+slurs")

@@ -324,7 +324,9 @@ def _watched(results: Iterable[Result], works: Sequence[Work], total: int) -> It
             progress.update()
 
 
-def read_here(works: Sequence[Work], profile: str, workers: int = 1, file_timeout_s: float = 0.0) -> Generator[Result, None, None]:
+def read_here(
+    works: Sequence[Work], profile: str, workers: int = 1, file_timeout_s: float = 0.0
+) -> Generator[Result, None, None]:
     """The rows of each work in order, or the reason why there are none, by processes of this machine; see ``make``."""
     tasks = ((work, profile) for work in works)
     if workers < 1:

@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import sys
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,13 @@ from scorelm.errors import ConfigError, ScorelmError, SourceError
 from scorelm.musicxml.source import MAX_FILE_BYTES, read_bytes
 from scorelm.processes import Process
 
-RETRIES = 3  # of files whose worker was lost: what Ray does if not told otherwise
+RETRIES = 2  # of files whose worker was lost; ray.data would try for ever
 FILES_A_BLOCK = 16
 FILES_A_RUN = 20_000  # what Ray holds a list of at once
 BYTES_A_RUN = 256 * 2**20  # of local files, which travel with that list
-Item = dict[str, Any]  # what a worker is given: number, source, path, data (None to fetch it), reason (why there is none)
+Item = dict[
+    str, Any
+]  # what a worker is given: number, source, path, data (None to fetch it), reason (why there is none)
 
 _process: Process | None = None  # a worker's own
 
@@ -141,9 +144,11 @@ def _stream(
     if workers is None:
         workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
     blocks = max(-(-len(items) // a_block), min(len(items), 4 * workers))
-    found = ray.data.from_items(items, override_num_blocks=blocks).map(
-        answer, fn_args=(profile, file_timeout_s), num_cpus=1, concurrency=workers
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # max_retries has no other place up to Ray 2.63
+        found = ray.data.from_items(items, override_num_blocks=blocks).map(
+            answer, fn_args=(profile, file_timeout_s), num_cpus=1, concurrency=workers, max_retries=RETRIES
+        )
     for row in found.iter_rows():
         rows, reason = json.loads(row["result"])
         yield row["number"], (rows, reason)

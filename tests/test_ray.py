@@ -89,7 +89,7 @@ def test_a_lost_worker_and_a_file_without_end_cost_only_themselves(
     answers = list(ray_job.read([*works, missing], "core", file_timeout_s=300))
     assert [len(rows) for rows, _ in answers] == [2, 2, 0, 2, 0, 2, 0]
     assert [reason for _, reason in answers if reason] == [
-        "its Ray worker was lost 4 times, as when memory runs out",
+        "its Ray worker was lost 3 times, as when memory runs out",
         "took longer than 0.001 seconds and was stopped",
         "No such file or directory",
     ]
