@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import secrets
+import socket
 import sys
 import warnings
 from collections.abc import Generator, Iterator, Sequence
@@ -42,11 +43,12 @@ def cluster(address: str = "", workers: int | None = None) -> Iterator[None]:
     address: default: the cluster that RAY_ADDRESS names, else "local"
     workers: CPUs of a new one; default: all
 
-    ConfigError where Ray is not installed, or runs another scorelm than this.
+    ConfigError where Ray is not installed, not reached, or runs another scorelm than this.
     """
     address = address or os.environ.get("RAY_ADDRESS", "") or "local"
     if not re.fullmatch(r"auto|local|[\w.-]+:\d+|\[[\da-f:]+\]:\d+", address):
         raise ConfigError(f"--ray takes auto, local or HOST:PORT, not '{address}'; scores come before it")
+    _check_reachable(address)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     settings: dict[str, Any] = {}
     if address == "local":
@@ -62,9 +64,11 @@ def cluster(address: str = "", workers: int | None = None) -> Iterator[None]:
         raise ConfigError(f'--ray needs Ray: pip install "scorelm[ray]" ({error})') from None
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is in failed.jsonl
     limit = {"SCORELM_MAX_FILE_BYTES": str(MAX_FILE_BYTES)}
-    ray.init(
-        address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": limit}, **settings
-    )
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": limit},
+                 **settings)  # fmt: skip
+    except ConnectionError as error:
+        raise ConfigError(f"{error} (one that wants a token: RAY_AUTH_MODE=token)") from None
     try:
         _check_version()
         yield
@@ -167,6 +171,16 @@ def answer(item: Item, profile: str, file_timeout_s: float) -> dict[str, Any]:
             path = stack.enter_context(remote.as_file(item["data"], item["path"]))
         result, reason = _process.ask((Work(path, item["source"]), profile), file_timeout_s)
     return {"number": item["number"], "result": json.dumps([[], reason] if reason else result)}
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=20).close()
+        except (OSError, OverflowError) as error:
+            raise ConfigError(f"no Ray cluster answers at {address}: {error}") from None
 
 
 def _check_version() -> None:

@@ -99,6 +99,7 @@ def test_a_lost_worker_and_a_file_without_end_cost_only_themselves(
     ("words", "said"),
     [
         (("--ray", "s3://bucket/scores"), "--ray takes auto, local or HOST:PORT"),
+        (("--ray", "127.0.0.1:1"), "no Ray cluster answers at 127.0.0.1:1"),
         (("--ray", "--workers", "0"), "--workers 1 or more"),
         (("--file-timeout", "-1"), "--file-timeout is 0 or more"),
     ],
