@@ -6,18 +6,21 @@ row = {text, source, title, composer, parts, measures, notes, quarters}
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import glob
 import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from scorelm import __version__
+from scorelm import __version__, processes, remote
 from scorelm.api import load_all
 from scorelm.errors import ConfigError, ScorelmError, SourceError
 from scorelm.notation.lexemes import cut
@@ -26,6 +29,7 @@ from scorelm.notation.transform import strip
 from scorelm.notation.writer import write
 
 Result = tuple[list[dict[str, Any]], str]  # the rows of a file, or the reason why there are none
+Read = Callable[[Sequence["Work"], str], Generator[Result, None, None]]  # works, profile -> a result each, in order
 SPLITS = ("train", "validation", "test")
 SCORE_ENDINGS = (
     ".musicxml",
@@ -45,11 +49,15 @@ SCORE_ENDINGS = (
 
 @dataclass(frozen=True)
 class Work:
-    """A file to read. ``source``: how the dataset names it; ``split``: where it goes, None to be decided."""
+    """A file to read. ``source``: how the dataset names it; ``split``: where it goes, None to be decided.
 
-    path: Path
+    path: of a local file, or the URL of another, whose ``state`` changes when it does
+    """
+
+    path: Path | str
     source: str
     split: str | None = None
+    state: str = ""
 
 
 @dataclass
@@ -82,7 +90,7 @@ def chorales(extra: bool = False) -> list[Work]:
 
 
 def gather(names: Sequence[str], extra: bool = False) -> list[Work]:
-    """The works of files, folders, globs, names of music21's corpus (of works or composers).
+    """The works of files, folders, globs (local ones, or URLs of these), names of music21's corpus (works, composers).
 
     A chorale keeps the split that it has.
     """
@@ -90,8 +98,13 @@ def gather(names: Sequence[str], extra: bool = False) -> list[Work]:
 
     known = {work.path: work for work in chorales(extra)}
     held_back = {work.path for work in chorales(True)} - known.keys()
-    out: dict[Path, Work] = {}
+    out: dict[Path | str, Work] = {}
     for name in names:
+        if remote.is_url(name):
+            for url, source, state in remote.find(name, SCORE_ENDINGS):
+                out.setdefault(url, Work(url, source, state=state))
+            continue
+        name = remote.local(name)
         path = Path(name)
         if path.is_dir():
             found = [(p, p.relative_to(path).as_posix()) for p in sorted(path.rglob("*")) if _is_score(p)]
@@ -181,45 +194,80 @@ def make(
     works: Sequence[Work],
     folder: str | Path,
     profile: str = "core",
-    workers: int = 1,
+    workers: int = 0,
     validation: float = 0.1,
     test: float = 0.1,
+    file_timeout_s: float = 0.0,
+    read: Read | None = None,
 ) -> Report:
     """Write ``folder/{train,validation,test}.jsonl``, and ``failed.jsonl`` for what could not be read.
+
+    folder: a local one, or the URL of another
+    workers: processes; 0 to read in this one, where a file that kills its process or hangs is not survived
+    file_timeout_s: a file that takes longer is given up; 0 for no limit
+    read: another way to read the works, in order, instead of workers
 
     The bytes depend on the works alone, not on the number of workers. The files change all at once, at the end.
     What was read is kept in a journal until then: the same job, stopped and started again, goes on where it was.
     """
-    folder = Path(folder)
+    if read is None:
+        read = functools.partial(read_here, workers=workers, file_timeout_s=file_timeout_s)
+    if remote.is_url(folder):
+        url, job = str(folder), _fingerprint(works, profile)
+        with tempfile.TemporaryDirectory(prefix="scorelm-") as staging:
+            shards = remote.Shards(url, job)
+            report, new = _make(works, shards, Path(staging), profile, validation, test, read)
+            remote.publish(url, job, new, gone=() if report.failed else ("failed.jsonl",))
+        return report
+    folder = Path(remote.local(str(folder)))
     folder.mkdir(parents=True, exist_ok=True)
     journal = Journal(folder / ".unfinished.jsonl", works, profile)
+    report, new = _make(works, journal, folder, profile, validation, test, read)
+    for name, path in new.items():
+        os.replace(path, folder / name)
+    if not report.failed:
+        (folder / "failed.jsonl").unlink(missing_ok=True)
+    journal.path.unlink()
+    return report
+
+
+def _make(
+    works: Sequence[Work],
+    journal: Journal | remote.Shards,
+    folder: Path,
+    profile: str,
+    validation: float,
+    test: float,
+    read: Read,
+) -> tuple[Report, dict[str, Path]]:
+    """Fill the journal, then write what is in it; returns the new files, under temporary names, by their names."""
     if journal.done:
         print(f"going on behind {journal.done} of {len(works)} files that were read before", file=sys.stderr)
-    with journal:
-        for result in _read_all(works[journal.done :], profile, workers, len(works)):
+    rest = works[journal.done :]
+    with journal, contextlib.closing(read(rest, profile)) as results:
+        for result in _watched(results, rest, len(works)):
             journal.add(result)
     report = Report()
-    temporary = {split: folder / f".{split}.jsonl.new" for split in SPLITS}
+    new = {f"{name}.jsonl": folder / f".{name}.jsonl.new" for name in (*SPLITS, "failed")}
     with contextlib.ExitStack() as stack:
-        files = {split: stack.enter_context(path.open("w", encoding="utf-8")) for split, path in temporary.items()}
+        files = {
+            name.removesuffix(".jsonl"): stack.enter_context(path.open("w", encoding="utf-8"))
+            for name, path in new.items()
+        }
         splits = assign(works, validation, test)
         for work, split, (found, reason) in zip(works, splits, journal.results(), strict=True):
             if reason:
                 report.failed.append({"source": work.source, "reason": reason})
+                files["failed"].write(json.dumps(report.failed[-1], ensure_ascii=False) + "\n")
             for row in found:
                 files[split].write(json.dumps(row, ensure_ascii=False) + "\n")
                 report.works[split] += 1
                 report.notes += row["notes"]
                 report.quarters += row["quarters"]
                 report.lexemes += len(cut(row["text"]))
-    for split, path in temporary.items():
-        os.replace(path, folder / f"{split}.jsonl")
-    failed = folder / "failed.jsonl"
-    failed.unlink(missing_ok=True)
-    if report.failed:
-        failed.write_text("".join(json.dumps(f, ensure_ascii=False) + "\n" for f in report.failed), encoding="utf-8")
-    journal.path.unlink()
-    return report
+    if not report.failed:
+        new.pop("failed.jsonl").unlink()
+    return report, new
 
 
 class Journal:
@@ -265,47 +313,58 @@ def _fingerprint(works: Sequence[Work], profile: str) -> str:
     """Tells whether a job is the same: its files as they are, its profile, the version of scorelm."""
     out = hashlib.sha256(f"{__version__}\0{profile}".encode())
     for work in works:
-        try:
-            status = work.path.stat()
-            state = f"{status.st_size} {status.st_mtime_ns}"
-        except OSError:
-            state = "missing"
+        state = work.state
+        if isinstance(work.path, Path):
+            try:
+                status = work.path.stat()
+                state = f"{status.st_size} {status.st_mtime_ns}"
+            except OSError:
+                state = "missing"
         out.update(f"\0{work.path}\0{work.source}\0{state}".encode("utf-8", "surrogateescape"))
     return out.hexdigest()
 
 
-def _read_all(works: Sequence[Work], profile: str, workers: int, total: int) -> Iterator[Result]:
-    """The rows of each work in order, or the reason why there are none; progress on stderr.
+def _watched(results: Iterable[Result], works: Sequence[Work], total: int) -> Iterator[Result]:
+    """The results of the works, in order, as they come; progress on stderr.
 
     total: of the whole job, whose first part was read before
     """
     from tqdm import tqdm
 
-    tasks = [(work, profile) for work in works]
     progress = tqdm(
         total=total, initial=total - len(works), unit="score", file=sys.stderr, disable=None, mininterval=0.5
     )
     with progress:
-        for work, result in zip(works, _mapped(tasks, workers)):
+        for work, result in zip(works, results, strict=True):
             if result[1]:
                 print(f"\r{work.source}: {result[1]}", file=sys.stderr)
             yield result
             progress.update()
 
 
-def _mapped(tasks: list[tuple[Work, str]], workers: int) -> Iterable[Result]:
-    if workers <= 1 or len(tasks) < 2:
-        yield from map(_read_one, tasks)
+def read_here(
+    works: Sequence[Work], profile: str, workers: int = 1, file_timeout_s: float = 0.0
+) -> Generator[Result, None, None]:
+    """The rows of each work in order, or the reason why there are none, by processes of this machine; see ``make``."""
+    tasks = ((work, profile) for work in works)
+    if workers < 1:
+        yield from map(read_one, tasks)
         return
-    import multiprocessing
-
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        yield from pool.imap(_read_one, tasks, chunksize=1)
+    for result, reason in processes.each(read_one, tasks, workers, file_timeout_s):
+        yield ([], reason) if reason else result
 
 
-def _read_one(task: tuple[Work, str]) -> Result:
+def read_one(task: tuple[Work, str]) -> Result:
+    """The rows of a work in a profile, or the reason why there are none: it does not name the place of the file."""
     work, profile = task
+    path = work.path
     try:
-        return rows(work, profile), ""
+        with contextlib.ExitStack() as stack:
+            if isinstance(path, str):
+                path = stack.enter_context(remote.as_file(remote.fetch(path), path))
+            return rows(dataclasses.replace(work, path=path), profile), ""
     except (ScorelmError, RecursionError, MemoryError, UnicodeError, OSError) as error:
-        return [], " ".join(str(error).split()) or type(error).__name__
+        reason = str(error) or type(error).__name__
+    except Exception as error:  # noqa: BLE001  # one file's, whatever it is; it is told from those above
+        reason = f"a fault of scorelm: {type(error).__name__}: {error}"
+    return [], " ".join(reason.removeprefix(f"{path}: ").replace(str(path), work.source).split())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scorelm.dataset import Journal, Work, _read_one, gather, make
+from scorelm.dataset import Journal, Work, gather, make, read_one
 from scorelm.dataset import chorales as works_of_the_split
 from scorelm.errors import SourceError
 from scorelm.musicxml.writer import write_musicxml
@@ -114,15 +114,15 @@ def test_a_job_that_was_stopped_goes_on_where_it_was(
         if len(read) == 2:
             raise KeyboardInterrupt
         read.append(task[0].source)
-        return _read_one(task)
+        return read_one(task)
 
-    monkeypatch.setattr("scorelm.dataset._read_one", read_two)
+    monkeypatch.setattr("scorelm.dataset.read_one", read_two)
     with pytest.raises(KeyboardInterrupt):
         make(works, out)
     assert [file.name for file in out.iterdir()] == [".unfinished.jsonl"]
     with (out / ".unfinished.jsonl").open("a") as journal:
         journal.write('[[{"text": "half a li')
-    monkeypatch.setattr("scorelm.dataset._read_one", lambda task: read.append(task[0].source) or _read_one(task))
+    monkeypatch.setattr("scorelm.dataset.read_one", lambda task: read.append(task[0].source) or read_one(task))
     make(works, out)
     assert sorted(read) == sorted(work.source for work in works)
     assert "behind 2 of 4 files" in capsys.readouterr().err

@@ -14,7 +14,7 @@ import scorelm
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ("generate_data.py", "train.py", "infer.py", "reconstruct.py")
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")])
-HEAVY = ("torch", "transformers", "music21", "datasets")
+HEAVY = ("torch", "transformers", "music21", "datasets", "fsspec", "ray")
 
 # A script's help, then the heavy packages that were loaded to print it.
 SHOW_HELP = f"""
