@@ -23,6 +23,10 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--temperature", type=float, default=0.95, help="0: always the likeliest; default: 0.95")
     out.add_argument("--top-k", type=int, default=0, help="choose among the K likeliest; default: 0, all")
     out.add_argument("--top-p", type=float, default=0.98, help="choose among the likeliest that add up; default: 0.98")
+    out.add_argument(
+        "--min-p", type=float, default=0.0, help="only what is this likely beside the likeliest; default: 0"
+    )
+    out.add_argument("--engine", default="numpy", help="numpy, or transformers, which uses a GPU; default: numpy")
     out.add_argument("--seed", type=int, help="of the first sample, the next ones have seed + 1 ...; default: drawn")
     out.add_argument("-o", "--output", metavar="DIR", help=f"write each sample there as {' '.join(ENDINGS)}")
     return out
@@ -35,31 +39,42 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def work(options: argparse.Namespace) -> int:
     from scorelm.errors import ConfigError
-    from scorelm.generation import Sampling, Student, find_model
+    from scorelm.generation import Student, find_model
+    from scorelm.sampling import Sampling
 
     if options.n < 1:
         raise ConfigError(f"-n is 1 or more, not {options.n}")
     if options.measures is not None and options.measures < 1:
         raise ConfigError(f"--measures is 1 or more, not {options.measures}")
-    sampling = Sampling(options.temperature, options.top_k, options.top_p)
+    sampling = Sampling(options.temperature, options.top_k, options.top_p, options.min_p)
     seed = time.time_ns() % 10**6 if options.seed is None else options.seed
     prompt = read_prompt(options.prompt)
     folder = find_model(options.model)
     print(f"model {folder}, seed {seed}", file=sys.stderr, flush=True)
-    student = Student(folder)
-    for number in range(options.n):
-        started, pieces = time.monotonic(), []
-        if number:
-            print()  # an empty line between two texts
-        for piece in student.measures(prompt, seed=seed + number, measures=options.measures, sampling=sampling):
-            sys.stdout.write(piece)
+    student = Student(folder, options.engine)
+    started = time.monotonic()
+    texts = [""] * options.n
+    seeds = range(seed, seed + options.n)
+    for row, piece in student.write(prompt, seeds=seeds, measures=options.measures, sampling=sampling):
+        texts[row] += piece
+        if options.n == 1:
+            sys.stdout.write(piece)  # measure by measure
             sys.stdout.flush()
-            pieces.append(piece)
-        seconds = time.monotonic() - started
-        print(f"seed {seed + number}: {len(pieces) - 1} measures in {seconds:.1f} s", file=sys.stderr, flush=True)
+    if options.n > 1:
+        print("\n".join(texts), end="")  # an empty line between two texts
+    report(texts, time.monotonic() - started)
+    for number, text in zip(seeds, texts):
         if options.output:
-            save("".join(pieces), Path(options.output), seed + number)
+            save(text, Path(options.output), number)
     return 0
+
+
+def report(texts: list[str], seconds: float) -> None:
+    from scorelm.notation.lexemes import cut
+
+    lexemes = sum(len(cut(text)) for text in texts)
+    measures = sum(text.count("|") - 1 for text in texts)
+    print(f"{measures} measures in {seconds:.1f} s, {lexemes / seconds:.0f} lexemes/s", file=sys.stderr, flush=True)
 
 
 def read_prompt(prompt: str) -> str:

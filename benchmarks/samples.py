@@ -20,12 +20,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from infer import parser as infer_options
 from scorelm.errors import FormatError
-from scorelm.generation import Sampling, Student, find_model
+from scorelm.generation import Student, find_model
 from scorelm.musicxml.writer import write_musicxml
 from scorelm.notation.model import chords
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import sound_problems
 from scorelm.render import engrave_tall_svg
+from scorelm.sampling import Sampling
 
 
 def main() -> int:

@@ -268,7 +268,8 @@ def musical(
     """The musical figures of samples, of the split's pieces, and how both stand to the training pieces."""
     from scorelm.analysis.copies import Index
     from scorelm.analysis.summary import count, figures
-    from scorelm.generation import Sampling, Student, find_model
+    from scorelm.generation import Student, find_model
+    from scorelm.sampling import Sampling
 
     sampling = Sampling(temperature=options.temperature, top_p=options.top_p)
     student = Student(find_model(options.model))

@@ -1,15 +1,17 @@
 """A trained student writes: it continues a text, and every lexeme that it may choose keeps the text sound.
 
-prompt -> ids -> model -> logits of the lexemes that may stand here -> one of them -> ... -> text
+prompt -> ids -> reader -> logits of the lexemes that may stand here -> one of them -> ... -> text
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from scorelm.errors import ConfigError
 from scorelm.notation.canonical import Canonical
@@ -20,48 +22,13 @@ from scorelm.notation.reader import parse
 from scorelm.notation.sound import Lexemes, Sound
 from scorelm.notation.transform import extract
 from scorelm.notation.writer import write
-from scorelm.tokenizer import is_timed
-
-if TYPE_CHECKING:
-    import torch
+from scorelm.readers import Logits, Reader, open_reader
+from scorelm.sampling import Sampling
 
 SHIPPED = Path(__file__).parent / "models" / "chorale"
 TRAINED = Path("score-lm")  # what train.py writes in the working folder
 MOST_MEASURES = 120  # that a continuation adds
 CONTEXT = 1024  # lexemes that the model looks back at most when a measure begins
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How a lexeme is chosen among those that may stand."""
-
-    temperature: float = 1.0  # 0: always the likeliest
-    top_k: int = 0  # only the so many likeliest; 0: all
-    top_p: float = 1.0  # only the likeliest that have this probability together
-
-    def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise ConfigError(f"the temperature cannot be {self.temperature}: it is 0 or more")
-        if self.top_k < 0:
-            raise ConfigError(f"top-k cannot be {self.top_k}: it is 0 (all) or more")
-        if not 0 < self.top_p <= 1:
-            raise ConfigError(f"top-p cannot be {self.top_p}: it is above 0, at most 1")
-
-    def choose(self, logits: torch.Tensor, generator: torch.Generator) -> int:
-        """An index into ``logits``, (choices,)."""
-        import torch
-
-        if self.temperature == 0:
-            return int(logits.argmax())
-        logits = logits / self.temperature
-        if 0 < self.top_k < len(logits):
-            logits = logits.masked_fill(logits < logits.topk(self.top_k).values[-1], -torch.inf)
-        chances = logits.softmax(0)
-        if self.top_p < 1:
-            ordered, order = chances.sort(descending=True)
-            beyond = ordered.cumsum(0) - ordered >= self.top_p
-            chances[order[beyond]] = 0
-        return int(torch.multinomial(chances, 1, generator=generator))
 
 
 def find_model(named: str | None) -> Path:
@@ -77,8 +44,11 @@ def find_model(named: str | None) -> Path:
 class Student:
     """A trained model whose tokens are the project's lexemes."""
 
-    def __init__(self, folder: str | Path) -> None:
-        """Load a folder that train.py wrote. ConfigError where its vocabulary is another one."""
+    def __init__(self, folder: str | Path, engine: str = "numpy") -> None:
+        """Load a folder that train.py wrote. ConfigError where its vocabulary is another one.
+
+        engine: "numpy", the fastest on a processor, or "transformers", the reference, which uses a GPU
+        """
         folder = Path(folder)
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -91,18 +61,9 @@ class Student:
                 f"(scorelm_vocabulary is {config.get('scorelm_vocabulary')!r}, not {vocabulary_hash(known)!r})"
             )
         self.known = known
-        import torch
-        from transformers.models.gpt_neox import GPTNeoXForCausalLM
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        try:
-            self.model: Any = GPTNeoXForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{folder}: cannot be loaded: {' '.join(str(error).split())[:300]}") from None
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.model.eval().to(self.device)
-        self._ids: dict[Lexemes, tuple[list[str], torch.Tensor]] = {}
+        self.timed = config.get("scorelm_positions") == "time"
+        self.reader: Reader = open_reader(folder, engine)
+        self._ids: dict[Lexemes, tuple[list[str], Any]] = {}
 
     def measures(
         self,
@@ -115,107 +76,146 @@ class Student:
     ) -> Iterator[str]:
         """Continue a text to its end; yields it piece by piece, each up to a "|", the prompt's measures first.
 
+        The arguments are those of ``write``.
+        """
+        for _, piece in self.write(prompt, seeds=[seed], measures=measures, at_least=at_least, sampling=sampling):
+            yield piece
+
+    def write(
+        self,
+        prompt: str = "|",
+        *,
+        seeds: Sequence[int],
+        measures: int | None = None,
+        at_least: int = 8,
+        sampling: Sampling | None = None,
+    ) -> Iterator[tuple[int, str]]:
+        """Continue a text once for each seed, all at once; yields (number of the seed, the next piece of its text).
+
         prompt: readable text; what follows its last "|" is the beginning of a sound measure
-        measures: the whole text has exactly so many; None: at least ``at_least``, and then as the model likes
+        measures: each whole text has exactly so many; None: at least ``at_least``, and then as the model likes
 
         Raises FormatError where the prompt breaks the format.
         """
-        import torch
+        texts = [_Text(self, prompt, seed, measures, at_least, sampling or Sampling()) for seed in seeds]
+        self.reader.begin(len(texts), 2 * CONTEXT)
+        logits: dict[int, Logits] = {}
+        for row, text in enumerate(texts):
+            yield row, text.whole
+            logits[row] = self.reader.restart(row, text.ids, text.positions)
+        while logits:
+            grown = []
+            for row in sorted(logits):
+                text = texts[row]
+                lexeme = text.choose(logits[row])
+                if lexeme is None:
+                    del logits[row]
+                    continue
+                piece = text.add(lexeme)
+                if piece:
+                    yield row, piece
+                if text.shorten():
+                    logits[row] = self.reader.restart(row, text.ids, text.positions)
+                else:
+                    grown.append(row)
+            if grown:
+                ids = [texts[row].ids[-1] for row in grown]
+                found = self.reader.step(grown, ids, [texts[row].positions[-1] for row in grown])
+                logits |= zip(grown, found)
 
-        sampling = sampling or Sampling()
-        generator = torch.Generator().manual_seed(seed)
-        at = prompt.rfind("|") + 1
-        whole, begun = write(parse(prompt[:at])), prompt[at:].strip()
-        canonical = Canonical()
-        for measure in whole.split("|")[1:-1]:
-            canonical.measure(measure + "|")
-        present = whole.count("|") - 1
-        if measures is not None and measures <= present:
-            raise ConfigError(f"the prompt has {present} measures already, {measures} were asked for")
-        sound = Sound(prompt, measures=measures, at_least=max(at_least, present + 1), at_most=present + MOST_MEASURES)
-        yield whole
-        reader = _Context(self.model, self.device, whole + begun, self.known)
-        piece = cut(begun)
-        while sound.allowed:
-            names, ids = self._choices(sound.allowed)
-            chosen = 0
-            if len(names) > 1:
-                chosen = sampling.choose(reader.logits()[ids].cpu(), generator)
-            lexeme = names[chosen]
-            if lexeme == END_OF_TEXT:
-                return
-            sound.push(lexeme)
-            reader.add(lexeme)
-            piece.append(lexeme)
-            if lexeme == "|":
-                text = canonical.measure("".join(piece))
-                whole += text
-                piece = []
-                yield text
-                reader.shorten(whole)
-
-    def _choices(self, allowed: Lexemes) -> tuple[list[str], torch.Tensor]:
+    def choices(self, allowed: Lexemes) -> tuple[list[str], Any]:
         """The lexemes of a set in the order of their ids, and these; the same sets come again and again."""
-        import torch
-
         found = self._ids.get(allowed)
         if found is None:
             ids = sorted(IDS[lexeme] for lexeme in allowed if IDS[lexeme] < self.known)
-            found = self._ids[allowed] = ([LEXEMES[i] for i in ids], torch.tensor(ids, device=self.device))
+            found = self._ids[allowed] = ([LEXEMES[i] for i in ids], np.array(ids))
         return found
 
 
-class _Context:
-    """What the model has read: keys and values stay, and lexemes without a choice wait for the next question."""
+class _Text:
+    """One text under way: what may come next, and what its reader has read."""
 
-    def __init__(self, model: Any, device: str, text: str, known: int = len(LEXEMES)) -> None:
-        """``known``: how many lexemes the model has; later ones stay in the text and are not shown to it."""
-        self.model = model
-        self.device = device
-        self.known = known
-        self.timed = is_timed(model.config)
-        self._restart(text)
+    def __init__(
+        self, student: Student, prompt: str, seed: int, measures: int | None, at_least: int, sampling: Sampling
+    ) -> None:
+        at = prompt.rfind("|") + 1
+        begun = prompt[at:].strip()
+        self.whole = write(parse(prompt[:at]))
+        self.canonical = Canonical()
+        for measure in self.whole.split("|")[1:-1]:
+            self.canonical.measure(measure + "|")
+        present = self.whole.count("|") - 1
+        if measures is not None and measures <= present:
+            raise ConfigError(f"the prompt has {present} measures already, {measures} were asked for")
+        self.sound = Sound(
+            prompt, measures=measures, at_least=max(at_least, present + 1), at_most=present + MOST_MEASURES
+        )
+        self.student = student
+        self.sampling = sampling
+        self.chance = np.random.default_rng(seed)
+        self.piece = cut(begun)
+        self._read(self.whole + begun)
+        if len(self.ids) >= CONTEXT and present:
+            self._read(self._last_measures() + begun)
+        if len(self.ids) >= 2 * CONTEXT:
+            self._cut()
 
-    def _restart(self, text: str) -> None:
+    def _read(self, text: str) -> None:
         self.clock = Clock()
-        self.waiting: list[int] = []
-        self.positions: list[float] = []  # of those that wait
-        self.cache: Any = None
-        self.length = 0
+        self.ids: list[int] = []
+        self.positions: list[float] = []
         for lexeme in cut(text):
-            self.add(lexeme)
+            self._append(lexeme)
 
-    def add(self, lexeme: str) -> None:
+    def _append(self, lexeme: str) -> None:
         position = self.clock.push(lexeme)
-        if IDS[lexeme] < self.known:
-            self.waiting.append(IDS[lexeme])
-            self.positions.append(position)
-            self.length += 1
+        number = IDS[lexeme]
+        if number < self.student.known:  # later lexemes stay in the text and are not shown to the model
+            self.ids.append(number)
+            self.positions.append(position if self.student.timed else float(len(self.positions)))
 
-    def logits(self) -> torch.Tensor:
-        """Of the next lexeme, (vocabulary,)."""
-        import torch
+    def choose(self, logits: Logits) -> str | None:
+        """The next lexeme; None at the end."""
+        if not self.sound.allowed:
+            return None
+        names, ids = self.student.choices(self.sound.allowed)
+        lexeme = names[self.sampling.choose(logits[ids], self.chance) if len(names) > 1 else 0]
+        return None if lexeme == END_OF_TEXT else lexeme
 
-        with torch.inference_mode():
-            ids = torch.tensor([self.waiting], device=self.device)  # (1, time)
-            places = torch.tensor([self.positions], device=self.device) if self.timed else None
-            out = self.model(
-                input_ids=ids, position_ids=places, past_key_values=self.cache, use_cache=True, logits_to_keep=1
-            )
-        self.cache = out.past_key_values
-        self.waiting, self.positions = [], []
-        logits: torch.Tensor = out.logits[0, -1].float()
-        return logits
+    def add(self, lexeme: str) -> str:
+        """Returns the measure that the lexeme closes, else nothing."""
+        self.sound.push(lexeme)
+        self._append(lexeme)
+        self.piece.append(lexeme)
+        if lexeme != "|":
+            return ""
+        measure = self.canonical.measure("".join(self.piece))
+        self.whole += measure
+        self.piece = []
+        return measure
 
-    def shorten(self, text: str) -> None:
-        """Where the context is full, go on from the last measures of the text, with what is in force said again."""
-        if self.length < CONTEXT:
-            return
-        sizes = [len(cut(measure)) + 1 for measure in text.split("|")[1:-1]]
+    def shorten(self) -> bool:
+        """Where the context is full, go on from the last measures, with what is in force said again; whether it was."""
+        if len(self.ids) < CONTEXT or (self.piece and len(self.ids) < 2 * CONTEXT - 1):
+            return False
+        if self.piece:  # a measure longer than all of it: only its end is seen
+            self._cut()
+            return True
+        self._read(self._last_measures())
+        return True
+
+    def _cut(self) -> None:
+        self.ids, self.positions = self.ids[-CONTEXT // 2 :], self.positions[-CONTEXT // 2 :]
+        if not self.student.timed:
+            self.positions = [float(i) for i in range(len(self.ids))]
+
+    def _last_measures(self) -> str:
+        """So many whole measures as half of the context holds, one at least, as a text of its own."""
+        sizes = [len(cut(measure)) + 1 for measure in self.whole.split("|")[1:-1]]
         kept = len(sizes)
         while kept > 1 and sum(sizes[kept - 1 :]) < CONTEXT // 2:
             kept -= 1
-        self._restart(write(extract(parse(text), (min(kept + 1, len(sizes)), len(sizes)))))
+        return write(extract(parse(self.whole), (min(kept + 1, len(sizes)), len(sizes))))
 
 
 def continuable(score: Score) -> str:

@@ -6,14 +6,15 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 
 import scorelm.generation as generation
 from scorelm.errors import ConfigError, FormatError
 from scorelm.generation import SHIPPED, Sampling, Student, continuable, find_model
-from scorelm.notation.lexemes import IDS
+from scorelm.notation.lexemes import IDS, cut
 from scorelm.notation.model import chords
+from scorelm.notation.positions import positions
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import sound_problems
 from scorelm.notation.writer import write
@@ -89,9 +90,9 @@ def test_a_long_text_goes_on_from_its_last_measures(
     untrained: Student, chorales: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(generation, "CONTEXT", 60)
-    seen = []
-    restart = generation._Context._restart
-    monkeypatch.setattr(generation._Context, "_restart", lambda self, text: (seen.append(text), restart(self, text)))
+    seen: list[str] = []
+    read = generation._Text._read
+    monkeypatch.setattr(generation._Text, "_read", lambda self, text: (seen.append(text), read(self, text)))
     text = written(untrained, '|\nT2:4P"A"CD|\n', measures=40)
     assert len(parse(text).measures) == 40
     assert len(seen) > 1
@@ -109,22 +110,24 @@ def test_fewer_measures_than_the_prompt_has_are_refused(untrained: Student) -> N
         written(untrained, '|T4:4P"A"CDEF|', measures=1)
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": -1}, {"top_k": -1}, {"top_p": 0}, {"top_p": 1.5}])
+@pytest.mark.parametrize("wrong", [{"temperature": -1}, {"top_k": -1}, {"top_p": 0}, {"top_p": 1.5}, {"min_p": 2}])
 def test_a_sampling_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         Sampling(**wrong)  # type: ignore[arg-type]
 
 
 def test_sampling_keeps_to_what_it_is_told() -> None:
-    logits = torch.tensor([0.0, 3.0, 1.0, 2.9])
-    generator = torch.Generator().manual_seed(0)
+    logits = np.array([0.0, 3.0, 1.0, 2.9], np.float32)
+    chance = np.random.default_rng(0)
 
     def chosen(sampling: Sampling) -> set[int]:
-        return {sampling.choose(logits.clone(), generator) for _ in range(300)}
+        return {sampling.choose(logits, chance) for _ in range(300)}
 
     assert chosen(Sampling(0)) == {1}
     assert chosen(Sampling(1, top_k=2)) == {1, 3}
     assert chosen(Sampling(1, top_p=0.5)) == {1, 3}
+    assert chosen(Sampling(1, top_p=0.1)) == {1}
+    assert chosen(Sampling(1, min_p=0.5)) == {1, 3}
     assert chosen(Sampling(5)) == {0, 1, 2, 3}
 
 
@@ -141,7 +144,7 @@ def test_a_model_whose_weights_are_missing_is_refused(tiny_model: Path, tmp_path
     other = tmp_path / "other"
     shutil.copytree(tiny_model, other)
     (other / "model.safetensors").unlink()
-    with pytest.raises(ConfigError, match="cannot be loaded"):
+    with pytest.raises(ConfigError, match="cannot be read"):
         Student(other)
 
 
@@ -157,12 +160,48 @@ def test_the_model_is_the_named_one_else_the_trained_one_else_the_shipped_one(
         find_model("nowhere")
 
 
-def test_the_cache_says_what_a_whole_pass_says(shipped: Student) -> None:
+def test_numpy_says_what_transformers_says(tiny_model: Path) -> None:
     text = '|K1T4:4P"Soprano"GABc;P"Bass"G,B,DC'
-    context = generation._Context(shipped.model, shipped.device, text[:-4])
-    context.logits()
-    for lexeme in ("B,", "D", "C"):
-        context.add(lexeme)
-        stepped = context.logits()
-    whole = generation._Context(shipped.model, shipped.device, text).logits()
-    torch.testing.assert_close(stepped, whole, rtol=1e-4, atol=1e-4)
+    for folder in (tiny_model, SHIPPED):
+        readers = [Student(folder, engine).reader for engine in ("numpy", "transformers")]
+        ids = [IDS[lexeme] for lexeme in cut(text)]
+        where = positions(cut(text))
+        found = []
+        for reader in readers:
+            reader.begin(2, 64)
+            logits = [reader.restart(0, ids[:9], where[:9]), reader.restart(1, ids[:5], where[:5])]
+            for at in range(6):  # rows of different lengths, then one alone
+                logits += [*reader.step([0, 1], [ids[9 + at], ids[5 + at]], [where[9 + at], where[5 + at]])]
+            logits += [*reader.step([1], [ids[11]], [where[11]])]
+            found.append(np.stack(logits))
+        np.testing.assert_allclose(found[0], found[1], rtol=1e-3, atol=1e-3)
+
+
+def test_both_engines_write_the_same_and_several_texts_are_those_of_their_seeds(tiny_model: Path) -> None:
+    fast, slow = Student(tiny_model), Student(tiny_model, "transformers")
+    texts = {seed: written(fast, seed=seed, measures=2) for seed in (5, 6, 7)}
+    assert written(slow, seed=5, measures=2) == texts[5]
+    together = dict.fromkeys(range(3), "")
+    for row, piece in fast.write("|", seeds=[5, 6, 7], measures=2):
+        together[row] += piece
+    assert list(together.values()) == list(texts.values())
+
+
+def test_a_prompt_longer_than_the_context_is_continued(untrained: Student) -> None:
+    prompt = '|\nT4:4P"A"' + "iCCCCCCCC|\n" * 400
+    text = written(untrained, prompt, measures=402)
+    assert text.startswith(prompt)
+
+
+def test_an_engine_that_is_none_is_refused(tiny_model: Path) -> None:
+    with pytest.raises(ConfigError, match="numpy, transformers"):
+        Student(tiny_model, "steam")
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff" * 20, b"\x02\0\0\0\0\0\0\0{}x"])
+def test_damaged_weights_are_refused(tiny_model: Path, tmp_path: Path, damage: bytes) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tiny_model, other)
+    (other / "model.safetensors").write_bytes(damage)
+    with pytest.raises(ConfigError, match="other"):
+        Student(other)

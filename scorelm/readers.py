@@ -1,0 +1,93 @@
+"""What reads the texts under way and says how likely each next lexeme is: by numpy, or by transformers.
+
+Both hold rows of texts; a row begins with ``restart`` and grows by ``step``. They give the same logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from scorelm.errors import ConfigError
+
+ENGINES = ("numpy", "transformers")
+Logits = np.ndarray[Any, np.dtype[np.float32]]
+
+
+class Reader(Protocol):
+    """Logits are of the next lexeme, (vocabulary,) for a row."""
+
+    def begin(self, rows: int, room: int) -> None: ...
+    def restart(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> Logits: ...
+    def step(self, rows: Sequence[int], ids: Sequence[int], positions: Sequence[float]) -> Logits: ...
+
+
+class NumpyReader:
+    """The fastest on one processor."""
+
+    def __init__(self, folder: Path) -> None:
+        from scorelm.engine import Engine
+
+        self.engine = Engine(folder)
+
+    def begin(self, rows: int, room: int) -> None:
+        self.session = self.engine.session(rows, room)
+        self.rows = rows
+
+    def restart(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> Logits:
+        self.session.clear(row)
+        return self.session.read(row, ids, positions)
+
+    def step(self, rows: Sequence[int], ids: Sequence[int], positions: Sequence[float]) -> Logits:
+        return self.session.step(ids, positions, None if len(rows) == self.rows else rows)
+
+
+class TransformersReader:
+    """The reference, and the way to a GPU; each row has a cache of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        import torch
+        from transformers.models.gpt_neox import GPTNeoXForCausalLM
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        try:
+            self.model: Any = GPTNeoXForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{folder}: cannot be loaded: {' '.join(str(error).split())[:300]}") from None
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.model.eval().to(self.device)
+
+    def begin(self, rows: int, room: int) -> None:
+        self.caches: list[Any] = [None] * rows
+
+    def restart(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> Logits:
+        self.caches[row] = None
+        return self._read(row, ids, positions)
+
+    def step(self, rows: Sequence[int], ids: Sequence[int], positions: Sequence[float]) -> Logits:
+        return np.stack([self._read(row, [i], [p]) for row, i, p in zip(rows, ids, positions)])
+
+    def _read(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> Logits:
+        import torch
+
+        with torch.inference_mode():
+            out = self.model(
+                input_ids=torch.tensor([ids], device=self.device),
+                position_ids=torch.tensor([positions], device=self.device),
+                past_key_values=self.caches[row], use_cache=True, logits_to_keep=1,
+            )  # fmt: skip
+        self.caches[row] = out.past_key_values
+        logits: Logits = out.logits[0, -1].float().cpu().numpy()
+        return logits
+
+
+def open_reader(folder: Path, engine: str) -> Reader:
+    if engine == "numpy":
+        return NumpyReader(folder)
+    if engine == "transformers":
+        return TransformersReader(folder)
+    raise ConfigError(f"engine {engine!r}: is one of {', '.join(ENGINES)}")
