@@ -109,13 +109,23 @@ class Session:
         self.values = np.zeros(shape, np.float32)
         self.lengths = np.zeros(rows, np.int64)
         self.room = room
-        self._all = np.arange(rows)
 
     def clear(self, row: int) -> None:
         self.lengths[row] = 0
 
+    def drop(self, row: int) -> None:
+        """Leave a row; the last one takes its place."""
+        last = len(self.lengths) - 1
+        if row != last:
+            end = self.lengths[last]
+            self.keys[:, row, :, :end] = self.keys[:, last, :, :end]
+            self.values[:, row, :, :end] = self.values[:, last, :, :end]
+            self.lengths[row] = end
+        self.keys, self.values = self.keys[:, :last], self.values[:, :last]
+        self.lengths = self.lengths[:last]
+
     def read(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> Array:
-        """Append tokens to one row; the logits behind the last, (vocabulary,)."""
+        """Append tokens to one row; logits behind the last, (vocabulary,)."""
         engine, start, count = self.engine, int(self.lengths[row]), len(ids)
         if start + count > self.room:
             raise ValueError(f"{start + count} tokens do not fit into {self.room}")
@@ -134,34 +144,30 @@ class Session:
         self.lengths[row] = until
         return self._logits(x[-1:])[0]
 
-    def step(self, ids: Sequence[int], positions: Sequence[float], rows: Sequence[int] | None = None) -> Array:
-        """Append a token to each row, or to each of ``rows``; logits, (rows, vocabulary)."""
-        engine = self.engine
-        at = self._all if rows is None else np.asarray(rows)
-        ends = self.lengths[at]
+    def step(self, ids: Sequence[int], positions: Sequence[float]) -> Array:
+        """Append a token to each row; logits, (rows, vocabulary)."""
+        engine, ends = self.engine, self.lengths
         longest = int(ends.max()) + 1
         if longest > self.room:
             raise ValueError(f"{longest} tokens do not fit into {self.room}")
         x = engine.embedding[np.asarray(ids)]  # (rows, hidden)
+        rows = np.arange(len(x))
         cos, sin = self._turn(np.asarray(positions, np.float32))
-        whole = rows is None
         beyond = None
         if int(ends.min()) + 1 < longest:
             beyond = np.where(np.arange(longest) > ends[:, None], np.float32(-np.inf), np.float32(0))[:, None, None]
         for layer in range(engine.layers):
             q, k, v, h = self._into(layer, x)  # q, k, v: (rows, heads, size)
             keys, values = self.keys[layer], self.values[layer]
-            keys[at, :, ends] = _turned(k, cos, sin)
-            values[at, :, ends] = v
-            seen, said = (keys[:, :, :longest], values[:, :, :longest]) if whole else (
-                keys[at, :, :longest], values[at, :, :longest]
-            )  # fmt: skip
-            scores = _turned(q, cos, sin)[:, :, None] @ seen.transpose(0, 1, 3, 2)  # (rows, heads, 1, time)
+            keys[rows, :, ends] = _turned(k, cos, sin)
+            values[rows, :, ends] = v
+            # (rows, heads, 1, time)
+            scores = _turned(q, cos, sin)[:, :, None] @ keys[:, :, :longest].transpose(0, 1, 3, 2)
             if beyond is not None:
                 scores += beyond
-            mixed = _softmax(scores) @ said
+            mixed = _softmax(scores) @ values[:, :, :longest]
             x = self._out(layer, x, mixed.reshape(len(x), -1), h)
-        self.lengths[at] += 1
+        self.lengths += 1
         return self._logits(x)
 
     def _turn(self, positions: Array) -> tuple[Array, Array]:

@@ -99,29 +99,25 @@ class Student:
         """
         texts = [_Text(self, prompt, seed, measures, at_least, sampling or Sampling()) for seed in seeds]
         self.reader.begin(len(texts), 2 * CONTEXT)
-        logits: dict[int, Logits] = {}
         for row, text in enumerate(texts):
             yield row, text.whole
-            logits[row] = self.reader.restart(row, text.ids, text.positions)
-        while logits:
-            grown = []
-            for row in sorted(logits):
+            self.reader.restart(row, text.ids[:-1], text.positions[:-1])
+        rows = list(range(len(texts)))
+        while rows:
+            ends = [(texts[row].ids[-1], texts[row].positions[-1]) for row in rows]
+            logits = self.reader.step(rows, *zip(*ends))
+            going = []
+            for row, found in zip(rows, logits):
                 text = texts[row]
-                lexeme = text.choose(logits[row])
+                lexeme = text.choose(found)
                 if lexeme is None:
-                    del logits[row]
                     continue
-                piece = text.add(lexeme)
-                if piece:
+                going.append(row)
+                if piece := text.add(lexeme):
                     yield row, piece
                 if text.shorten():
-                    logits[row] = self.reader.restart(row, text.ids, text.positions)
-                else:
-                    grown.append(row)
-            if grown:
-                ids = [texts[row].ids[-1] for row in grown]
-                found = self.reader.step(grown, ids, [texts[row].positions[-1] for row in grown])
-                logits |= zip(grown, found)
+                    self.reader.restart(row, text.ids[:-1], text.positions[:-1])
+            rows = going
 
     def choices(self, allowed: Lexemes) -> tuple[list[str], Any]:
         """The lexemes of a set in the order of their ids, and these; the same sets come again and again."""

@@ -1,6 +1,7 @@
 """What reads the texts under way and says how likely each next lexeme is: by numpy, or by transformers.
 
-Both hold rows of texts; a row begins with ``restart`` and grows by ``step``. They give the same logits.
+Both hold rows of texts. A row begins with ``restart`` and grows by ``step``, which takes a token of each row that is
+still written: one that is missing is left for good. They give the same logits.
 """
 
 from __future__ import annotations
@@ -18,11 +19,10 @@ Logits = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class Reader(Protocol):
-    """Logits are of the next lexeme, (vocabulary,) for a row."""
-
     def begin(self, rows: int, room: int) -> None: ...
-    def restart(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> Logits: ...
-    def step(self, rows: Sequence[int], ids: Sequence[int], positions: Sequence[float]) -> Logits: ...
+    def restart(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> None: ...
+    def step(self, rows: Sequence[int], ids: Sequence[int], positions: Sequence[float]) -> Logits:
+        """Logits of what follows in each row, (rows, vocabulary)."""
 
 
 class NumpyReader:
@@ -35,14 +35,24 @@ class NumpyReader:
 
     def begin(self, rows: int, room: int) -> None:
         self.session = self.engine.session(rows, room)
-        self.rows = rows
+        self.order = list(range(rows))  # which row stands where in the session
 
-    def restart(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> Logits:
-        self.session.clear(row)
-        return self.session.read(row, ids, positions)
+    def restart(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> None:
+        at = self.order.index(row)
+        self.session.clear(at)
+        if ids:
+            self.session.read(at, ids, positions)
 
     def step(self, rows: Sequence[int], ids: Sequence[int], positions: Sequence[float]) -> Logits:
-        return self.session.step(ids, positions, None if len(rows) == self.rows else rows)
+        for row in set(self.order).difference(rows):
+            at = self.order.index(row)
+            self.session.drop(at)
+            last = self.order.pop()
+            if row != last:
+                self.order[at] = last
+        places = [rows.index(row) for row in self.order]
+        logits = self.session.step([ids[i] for i in places], [positions[i] for i in places])
+        return logits[[self.order.index(row) for row in rows]]
 
 
 class TransformersReader:
@@ -64,9 +74,10 @@ class TransformersReader:
     def begin(self, rows: int, room: int) -> None:
         self.caches: list[Any] = [None] * rows
 
-    def restart(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> Logits:
+    def restart(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> None:
         self.caches[row] = None
-        return self._read(row, ids, positions)
+        if ids:
+            self._read(row, ids, positions)
 
     def step(self, rows: Sequence[int], ids: Sequence[int], positions: Sequence[float]) -> Logits:
         return np.stack([self._read(row, [i], [p]) for row, i, p in zip(rows, ids, positions)])
