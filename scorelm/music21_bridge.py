@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MAX_DIVISIONS = 2**24
 ORIGIN = "scorelm_origin"  # in a score's editorial: what it was made from
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
+NOTICES = "scorelm_notices"  # in a score's editorial: what its reader guessed or left out
 LENGTH = "scorelm_quarters"  # in a measure's editorial: its length where its contents end before
 
 
@@ -39,7 +40,7 @@ def read_streams(source: str | Path) -> list[stream.Score]:
 
     Raises SourceError where the file is missing, too large, or not a score for music21.
     """
-    from music21 import converter, corpus
+    from music21 import corpus
     from music21 import stream as streams
 
     path = Path(source)
@@ -49,7 +50,7 @@ def read_streams(source: str | Path) -> list[stream.Score]:
             if path.is_file():
                 if path.stat().st_size > MAX_FILE_BYTES:
                     raise SourceError(f"{path}: {path.stat().st_size} bytes, more than the limit of {MAX_FILE_BYTES}")
-                found = converter.parse(path, forceSource=True, storePickle=False)
+                found = _read_file(path)
             elif corpus_path(str(source)) is None:
                 raise SourceError(f"{source}: no such file, nor a work of music21's corpus")
             else:
@@ -61,6 +62,25 @@ def read_streams(source: str | Path) -> list[stream.Score]:
     if isinstance(found, streams.Opus):
         return [_as_score(s) for s in found.scores]
     return [_as_score(found)]
+
+
+def _read_file(path: Path) -> stream.Stream:
+    """The stream of a file, by the reader of its kind, which leaves its notices in the stream's editorial."""
+    from music21 import converter
+
+    ending = path.suffix.lower()
+    if ending in (".mid", ".midi"):
+        from scorelm.sources import midi
+
+        score, said = midi.read(path.read_bytes(), str(path))
+        score.editorial[NOTICES] = said
+        return score
+    return converter.parse(path, forceSource=True, storePickle=False)
+
+
+def notices(source: stream.Stream) -> list[str]:
+    """What the reader of a file guessed or left out, where it said so."""
+    return list(source.editorial.get(NOTICES, ()) if source.hasEditorialInformation else ())
 
 
 def corpus_path(name: str) -> Path | None:

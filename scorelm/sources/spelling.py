@@ -1,0 +1,88 @@
+"""Names for MIDI's pitches along the line of fifths, and a metre where none is said: standard library alone.
+
+    ... Bb F C G D A E B F# C# G# ...   C is 0, a fifth up is +1; 12 steps apart sound the same
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from scorelm.sources.sounds import Sound
+
+NEAR_QUARTERS = 8  # how far the notes around reach that a chromatic note is spelled by
+STEPS = "FCGDAEB"
+
+
+def spell(sounds: Sequence[Sound], keys: Mapping[Fraction, tuple[int, str]]) -> dict[tuple[Fraction, int], str]:
+    """(onset, pitch) -> music21's name with octave, "F#4" or "B-3".
+
+    First each pitch is named within the key's window: its seven notes, then the flat seventh, and raised notes up to
+    the leading tones of its chords. Then a chromatic note goes to the other side where the notes around it lie.
+    """
+    starts = sorted(keys) or [Fraction(0)]
+    places: dict[tuple[Fraction, int], int] = {}
+    centre: dict[tuple[Fraction, int], int] = {}
+    for sound in sounds:
+        when = starts[max(0, bisect_right(starts, sound.start) - 1)]
+        sharps = keys[when][0] if when in keys else 0
+        at = (sound.start, sound.pitch)
+        centre[at] = sharps
+        places[at] = _within(sound.pitch, sharps - 2)
+    out = _by_neighbours(places, centre)
+    return {at: _name(at[1], place) for at, place in out.items()}
+
+
+def _within(pitch: int, lowest: int) -> int:
+    """The place on the line of fifths of a pitch, from ``lowest`` to ``lowest`` + 11."""
+    place = (pitch * 7) % 12  # C 0, G 1, D 2 ...
+    return place + 12 * (-((place - lowest) // 12))
+
+
+def _by_neighbours(
+    places: Mapping[tuple[Fraction, int], int], centre: Mapping[tuple[Fraction, int], int]
+) -> dict[tuple[Fraction, int], int]:
+    order = sorted(places)
+    times = [at for at, _ in order]
+    held = [places[at] for at in order]
+    out = dict(places)
+    for index, at in enumerate(order):
+        relative = places[at] - centre[at]
+        if -1 <= relative <= 5:  # of the key
+            continue
+        low = bisect_left(times, at[0] - NEAR_QUARTERS)
+        high = bisect_right(times, at[0] + NEAR_QUARTERS)
+        others = [
+            (held[i], 1 / (1 + float(abs(times[i] - at[0])))) for i in range(low, high) if (order[i][1] - at[1]) % 12
+        ]
+        weight = sum(w for _, w in others) + 2
+        middle = (sum(p * w for p, w in others) + 2 * (centre[at] + 2)) / weight
+        candidates = [p for p in (places[at] - 12, places[at], places[at] + 12) if abs(p - centre[at]) <= 14]
+        out[at] = min(candidates, key=lambda p: (abs(p - middle - 1), p != places[at]))
+    return out
+
+
+def _name(pitch: int, place: int) -> str:
+    step = STEPS[(place + 1) % 7]
+    alter = (place + 1) // 7
+    octave = (pitch - alter) // 12 - 1
+    return step + ("#" * alter if alter > 0 else "-" * -alter) + str(octave)
+
+
+def best_metre(sounds: Sequence[Sound]) -> tuple[int, int]:
+    """4/4, or 3/4 where long and many notes begin clearly more often every third quarter."""
+    weight: dict[Fraction, Fraction] = defaultdict(Fraction)
+    for sound in sounds:
+        weight[sound.start] += min(sound.end - sound.start, Fraction(4))
+    total = sum(weight.values()) or Fraction(1)
+
+    def share(length: int) -> float:
+        """How much more begins on the strongest quarter of a measure than chance would have it."""
+        by_place: dict[Fraction, Fraction] = defaultdict(Fraction)
+        for start, held in weight.items():
+            by_place[start % length] += held
+        return float(by_place[Fraction(0)] / total * length)
+
+    return (3, 4) if share(3) > 1.2 * max(share(4), share(2)) else (4, 4)
