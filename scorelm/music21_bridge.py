@@ -67,6 +67,7 @@ def read_streams(source: str | Path) -> list[stream.Score]:
 def _read_file(path: Path) -> stream.Stream:
     """The stream of a file, by the reader of its kind, which leaves its notices in the stream's editorial."""
     from music21 import converter
+    from music21 import stream as streams
 
     ending = path.suffix.lower()
     if ending in (".mid", ".midi"):
@@ -75,6 +76,13 @@ def _read_file(path: Path) -> stream.Stream:
         score, said = midi.read(path.read_bytes(), str(path))
         score.editorial[NOTICES] = said
         return score
+    if ending == ".abc":
+        from scorelm.sources import abc
+
+        tunes = abc.read(path.read_bytes(), str(path))
+        for score, said in tunes:
+            score.editorial[NOTICES] = said
+        return tunes[0][0] if len(tunes) == 1 else streams.Opus([score for score, _ in tunes])
     return converter.parse(path, forceSource=True, storePickle=False)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ class Channel:
     name: str
     program: int | None = None
     sounds: list[Sound] = field(default_factory=list)
+    graces: dict[Fraction, list[int]] = field(default_factory=dict)  # pitches before what begins there
     lyrics: dict[Fraction, str] = field(default_factory=dict)
 
 
@@ -104,7 +106,8 @@ def _hear_track(track: Any, index: int, ticks: int, out: Heard, left: Counter[st
     open_notes: dict[tuple[int, int], list[tuple[Fraction, int]]] = defaultdict(list)
     lyrics: dict[Fraction, str] = {}
     velocities: set[int] = set()
-    unclosed = 0
+    ends_before: dict[tuple[int, int], Fraction] = {}
+    unclosed = lost = 0
 
     def channel(number: int) -> Channel:
         return channels.setdefault(number, Channel(index, number, ""))
@@ -118,14 +121,20 @@ def _hear_track(track: Any, index: int, ticks: int, out: Heard, left: Counter[st
         if kind in ("NOTE_ON", "NOTE_OFF") and event.pitch is not None:
             key = (event.channel, event.pitch)
             if kind == "NOTE_ON" and event.velocity:
-                open_notes[key].append((at, event.velocity))
                 velocities.add(event.velocity)
-                channel(event.channel)
+                own = channel(event.channel)
+                if ends_before.get(key) == at:  # a note without length, its end written before its start
+                    own.sounds.append(Sound(at, at, event.pitch))
+                    del ends_before[key]
+                    lost -= 1
+                else:
+                    open_notes[key].append((at, event.velocity))
             elif open_notes[key]:
                 start, _ = open_notes[key].pop(0)
                 channel(event.channel).sounds.append(Sound(start, max(at, start), event.pitch))
             else:
-                left["ends of notes that never began"] += 1
+                ends_before[key] = at
+                lost += 1
         elif kind == "PROGRAM_CHANGE":
             own = channel(event.channel)
             if own.program is None:
@@ -148,6 +157,8 @@ def _hear_track(track: Any, index: int, ticks: int, out: Heard, left: Counter[st
             lyrics[at] = lyrics.get(at, "") + _words(event.data)
         elif kind in ("MARKER", "CUE_POINT") and _words(event.data):
             out.words.append((at, _words(event.data)))
+        elif kind == "PITCH_BEND" and (event.parameter1, event.parameter2) == (0, 64):
+            pass  # none
         elif kind in LEFT_OUT:
             left[LEFT_OUT[kind]] += 1
         elif kind == "CONTROLLER_CHANGE":
@@ -157,6 +168,8 @@ def _hear_track(track: Any, index: int, ticks: int, out: Heard, left: Counter[st
         for start, _ in begun:
             channel(number).sounds.append(Sound(start, max(end, start), pitch))
             unclosed += 1
+    if lost:
+        left["ends of notes that never began"] += lost
     if unclosed:
         out.notices.append(f"track {index + 1}: {unclosed} notes never end; they end with the track")
     if len(velocities) > 1:
@@ -217,8 +230,10 @@ def _quantise(heard: Heard) -> None:
     step = Fraction(1, max(divisors))
     moved: list[Fraction] = []
     ends: list[Fraction] = []
-    for own in heard.channels:
+    for number, own in enumerate(heard.channels, 1):
         kept: dict[tuple[Fraction, int], Sound] = {}
+        place = f"part {number} ({own.name})"
+        _take_graces(own, grid, place, heard.notices)
         for sound in own.sounds:
             start, end = nearest(sound.start, grid), nearest(sound.end, grid)
             moved.append(abs(start - sound.start))
@@ -229,11 +244,11 @@ def _quantise(heard: Heard) -> None:
             kept[start, sound.pitch] = Sound(start, max(end, twin.end) if twin else end, sound.pitch)
         if len(kept) < len(own.sounds):
             heard.notices.append(
-                f"channel {own.number}: {len(own.sounds) - len(kept)} notes begin with another of their pitch; made one"
+                f"{place}: {len(own.sounds) - len(kept)} notes begin with another of their pitch; made one"
             )
         own.sounds, closed = close_gaps(sorted(kept.values(), key=lambda s: (s.start, s.pitch)), step)
         if closed:
-            heard.notices.append(f"channel {own.number}: {closed} gaps and overlaps below 1/{max(divisors)} quarter closed")
+            heard.notices.append(f"{place}: {closed} gaps and overlaps below 1/{max(divisors)} quarter closed")
         own.lyrics = {nearest(at, grid): text for at, text in own.lyrics.items()}
     shown = " and ".join(f"1/{d}" for d in divisors)
     heard.notices.append(
@@ -242,6 +257,25 @@ def _quantise(heard: Heard) -> None:
     for name in ("times", "keys", "tempos"):
         setattr(heard, name, {nearest(at, grid): value for at, value in sorted(getattr(heard, name).items())})
     heard.words = [(nearest(at, grid), text) for at, text in heard.words]
+
+
+def _take_graces(own: Channel, grid: Sequence[Fraction], place: str, notices: list[str]) -> None:
+    """Notes without length become grace notes of what begins then, or next."""
+    lasting = [s for s in own.sounds if s.end > s.start]
+    short = [s for s in own.sounds if s.end == s.start]
+    if not short or not lasting or own.number == DRUMS:
+        return
+    onsets = sorted({nearest(s.start, grid) for s in lasting})
+    for sound in short:
+        index = bisect_left(onsets, nearest(sound.start, grid))
+        if index == len(onsets):
+            lasting.append(sound)  # nothing follows: it becomes as short as the grid allows
+        else:
+            own.graces.setdefault(onsets[index], []).append(sound.pitch)
+    count = sum(map(len, own.graces.values()))
+    if count:
+        notices.append(f"{place}: {count} notes without length are grace notes")
+    own.sounds = sorted(lasting, key=lambda s: (s.start, s.pitch))
 
 
 def _moves(errors: Sequence[Fraction], what: str) -> str:
@@ -263,7 +297,8 @@ def build(heard: Heard) -> stream.Score:
         heard.times = {Fraction(0): beats, **heard.times}
         notices.append(f"no time signature at the start: {beats[0]}/{beats[1]} guessed")
     _state_key(heard, pitched)
-    names = spell(pitched, heard.keys)
+    graces = [Sound(at, at, p) for c in heard.channels for at, own in c.graces.items() for p in own]
+    names = spell([*pitched, *graces], heard.keys)
     end = max(s.end for s in everything)
     bars = _bars(heard, end)
     score = stream.Score()
@@ -351,6 +386,7 @@ def _add_staves(
         plain.midiProgram = own.program
         part.insert(0, plain)
         lyrics = own.lyrics if hand == 0 else {}
+        graces = _graces_of(own, sounds, hands)
         cut = _measures(voices(sounds), bars)
         split = sum(len([v for v in bar.values() if v]) > 1 for bar in cut)
         if split:
@@ -365,7 +401,7 @@ def _add_staves(
                 _state_keys(measure, heard, at, length)
             if first and hand == 0:
                 _state_marks(measure, heard, at, length, last=index == len(bars) - 1)
-            _fill(measure, bar, length, names, lyrics, at, own.number == DRUMS, heard)
+            _fill(measure, bar, length, names, lyrics, graces, at, own.number == DRUMS, heard)
             if index == len(bars) - 1:
                 measure.rightBarline = "final"
             part.append(measure)
@@ -373,6 +409,13 @@ def _add_staves(
         staves.append(part)
     if len(staves) > 1:
         score.insert(0, layout.StaffGroup(staves, symbol="brace", name=own.name))
+
+
+def _graces_of(own: Channel, sounds: Sequence[Sound], hands: Sequence[Sequence[Sound]]) -> dict[Fraction, list[int]]:
+    """The grace notes of one hand: those whose main notes it plays, or the upper hand where both begin."""
+    here = {s.start for s in sounds}
+    taken = {s.start for hand in hands for s in hand if hand is not sounds} if sounds is not hands[0] else set()
+    return {at: list(pitches) for at, pitches in own.graces.items() if at in here and at not in taken}
 
 
 def _part_name(number: int, own: Channel, hand: int, hands: Sequence[object]) -> str:
@@ -438,6 +481,7 @@ def _fill(
     length: Fraction,
     names: dict[tuple[Fraction, int], str],
     lyrics: dict[Fraction, str],
+    graces: dict[Fraction, list[int]],
     at: Fraction,
     drums: bool,
     heard: Heard,
@@ -453,26 +497,36 @@ def _fill(
         into = measure if len(held) == 1 else stream.Voice(id=str(number))
         clock = Fraction(0)
         for event, goes_on in events:
-            for piece in _rests(clock, event.start - at, length):
-                rest = note.Rest(quarterLength=piece)
-                rest.style.hideObjectOnPrint = number > 1
-                into.append(rest)
+            _silence(into, clock, event.start - at, number)
+            clock = event.start - at
+            for pitch in () if event.goes_back else graces.pop(event.start, ()):
+                grace = note.Note(names[event.start, pitch], quarterLength=0.5).getGrace()
+                grace.duration.slash = True
+                into.insert(clock, grace)
             written = _drum(event, heard) if drums else _sounded(event, names)
             written.quarterLength = event.end - event.start
             _tie(written, event.goes_back, goes_on)
             if not event.goes_back and event.start in lyrics:
                 written.lyric = lyrics[event.start]
-            into.append(written)
+            into.insert(clock, written)
             clock = event.end - at
-        for piece in _rests(clock, length, length):
-            rest = note.Rest(quarterLength=piece)
-            rest.style.hideObjectOnPrint = number > 1
-            into.append(rest)
+        _silence(into, clock, length, number)
         if len(held) > 1:
             measure.insert(0, into)
 
 
-def _rests(start: Fraction, end: Fraction, length: Fraction) -> Iterable[Fraction]:
+def _silence(into: Any, start: Fraction, end: Fraction, voice: int) -> None:
+    """Rests from ``start`` to ``end``; those of a second voice are not shown."""
+    from music21 import note
+
+    for length in _rests(start, end):
+        rest = note.Rest(quarterLength=length)
+        rest.style.hideObjectOnPrint = voice > 1
+        into.insert(start, rest)
+        start += length
+
+
+def _rests(start: Fraction, end: Fraction) -> Iterable[Fraction]:
     """Silence as rests that do not cross a beat, where whole beats are free, they join."""
     while start < end:
         whole = Fraction(int(start) + 1)
