@@ -322,7 +322,7 @@ def _divisions(score: stream.Score) -> Iterator[None]:
 
 def _restore(root: etree._Element, score: stream.Score) -> None:
     """What music21's writer drops or mangles: programs, numbers like "X1", uncounted measures, time without notes."""
-    from music21 import layout
+    from music21 import defaults, layout
     from music21 import stream as streams
 
     second = {
@@ -331,9 +331,12 @@ def _restore(root: etree._Element, score: stream.Score) -> None:
         for staff in group.getSpannedElements()[1:]
         if isinstance(staff, streams.PartStaff)
     }
+    _restore_names(root, score)
     parts = [p for p in score.parts if id(p) not in second]
     headers = root.findall("part-list/score-part")
     for part, header, element in zip(parts, headers, root.findall("part")):
+        if not part.partName and header.findtext("part-name") == defaults.partName:
+            header.find("part-name").text = ""
         instrument = part.getInstrument(returnDefault=False)
         program = None if instrument is None else instrument.midiProgram
         if program is not None and header.find("midi-instrument/midi-program") is None:
@@ -350,6 +353,22 @@ def _restore(root: etree._Element, score: stream.Score) -> None:
             length = measure.editorial.get(LENGTH) if measure.hasEditorialInformation else None
             if length is not None:
                 _lengthen(out, length, element)
+
+
+def _restore_names(root: etree._Element, score: stream.Score) -> None:
+    """music21 names a score without title and composer after itself."""
+    from music21 import defaults
+
+    metadata = score.metadata
+    if metadata is None or not metadata.bestTitle:
+        for title in root.findall("movement-title"):
+            if title.text == defaults.title:
+                root.remove(title)
+    if metadata is None or not metadata.composer:
+        for identification in root.findall("identification"):
+            for creator in identification.findall("creator"):
+                if creator.text == defaults.author:
+                    identification.remove(creator)
 
 
 def _lengthen(measure: etree._Element, length: Fraction, part: etree._Element) -> None:

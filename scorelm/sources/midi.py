@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from scorelm.errors import SourceError
 from scorelm.sources.grid import GRIDS, best_grid, nearest
 from scorelm.sources.hands import needs_two_hands, split_hands
+from scorelm.sources.metre import best_metre, best_pickup
 from scorelm.sources.sounds import Event, Sound, close_gaps, voices
-from scorelm.sources.spelling import best_metre, spell
+from scorelm.sources.spelling import spell
 
 if TYPE_CHECKING:
     from music21 import stream
@@ -305,18 +306,35 @@ def build(heard: Heard) -> stream.Score:
     score.metadata = metadata.Metadata()
     if heard.title:
         score.metadata.title = heard.title
-    single = [c for c in heard.channels if c.number != DRUMS]
-    for number, own in enumerate(heard.channels):
-        piano = own.number != DRUMS and (own.program in PIANOS or own.program is None)
-        if piano and len(single) <= 1 + (len(single) < len(heard.channels)) and needs_two_hands(own.sounds):
-            right, left = split_hands(own.sounds)
-            notices.append(
-                f"part {number + 1} ({own.name}): two hands on two staves guessed, {len(right)} and {len(left)} notes"
-            )
-            _add_staves(score, heard, own, [right, left], names, bars, number)
-        else:
-            _add_staves(score, heard, own, [own.sounds], names, bars, number)
+    number = 0
+    for own, hands in _parts(heard):
+        number += 1
+        _add_staves(score, heard, own, hands, names, bars, number)
     return score
+
+
+def _parts(heard: Heard) -> Iterator[tuple[Channel, list[list[Sound]]]]:
+    """Each part with the notes of its staves: a piano alone on one track or on two has two."""
+    pitched = [c for c in heard.channels if c.number != DRUMS]
+    pianos = all(c.program in PIANOS or c.program is None for c in pitched)
+    if pianos and len(pitched) == 2 and pitched[0].name == pitched[1].name and _middle(pitched[0]) > _middle(pitched[1]) + 5:
+        right, left = pitched
+        heard.notices.append(f"two tracks ({right.name}) taken as the hands of one piano")
+        for at, graces in left.graces.items():
+            right.graces.setdefault(at, []).extend(graces)
+        yield right, [right.sounds, left.sounds]
+        pitched = []
+    elif pianos and len(pitched) == 1 and needs_two_hands(pitched[0].sounds):
+        hands = split_hands(pitched[0].sounds)
+        heard.notices.append(f"two hands on two staves guessed ({len(hands[0])} and {len(hands[1])} notes)")
+        yield pitched.pop(), list(hands)
+    for own in heard.channels:
+        if own in pitched or own.number == DRUMS:
+            yield own, [own.sounds]
+
+
+def _middle(own: Channel) -> float:
+    return sum(s.pitch for s in own.sounds) / len(own.sounds)
 
 
 def _state_key(heard: Heard, pitched: Sequence[Sound]) -> None:
@@ -348,20 +366,40 @@ def _state_key(heard: Heard, pitched: Sequence[Sound]) -> None:
 
 
 def _bars(heard: Heard, end: Fraction) -> list[tuple[Fraction, Fraction]]:
-    """(start, length) of each measure; a time signature within a measure ends it."""
+    """(start, length) of each measure, a pickup first; a time signature within a measure ends it."""
     out: list[tuple[Fraction, Fraction]] = []
     changes = sorted(heard.times)
+    pickup = _pickup(heard)
     at = Fraction(0)
     while at < end or not out:
-        beats, kind = heard.times[max(t for t in changes if t <= at)]
-        full = Fraction(4 * beats, kind)
+        full = _quarters(heard.times[max(t for t in changes if t <= at)])
         following = next((t for t in changes if t > at), None)
-        length = full if following is None else min(full, following - at)
-        if length < full:
+        length = full if out or not pickup else pickup
+        if following is not None and at + length > following:
+            length = following - at
             heard.notices.append(f"measure {len(out) + 1}: cut to {length} quarters by the next time signature")
         out.append((at, length))
         at += length
     return out
+
+
+def _pickup(heard: Heard) -> Fraction:
+    """Quarters before the first full measure: up to the next time signature, where that fits, else by accents."""
+    changes = sorted(heard.times)
+    full = _quarters(heard.times[changes[0]])
+    if len(changes) > 1:
+        pickup = changes[1] % full
+        if pickup and changes[1] > full:
+            heard.notices.append(f"a pickup of {pickup} quarters guessed, so that the second time signature fits")
+        return pickup if changes[1] > full else Fraction(0)
+    pickup = best_pickup([s for c in heard.channels for s in c.sounds], full)
+    if pickup:
+        heard.notices.append(f"a pickup of {pickup} quarters guessed, as the notes then stress the downbeats")
+    return pickup
+
+
+def _quarters(time: tuple[int, int]) -> Fraction:
+    return Fraction(4 * time[0], time[1])
 
 
 def _add_staves(
@@ -379,7 +417,7 @@ def _add_staves(
     staves = []
     for hand, sounds in enumerate(hands):
         part = stream.PartStaff() if len(hands) > 1 else stream.Part()
-        part.id = f"P{number + 1}" + (f"-staff{hand + 1}" if len(hands) > 1 else "")
+        part.id = f"P{number}" + (f"-staff{hand + 1}" if len(hands) > 1 else "")
         part.partName = own.name
         plain = instrument.UnpitchedPercussion() if own.number == DRUMS else instrument.Instrument(own.name)
         plain.partName = own.name
@@ -391,8 +429,13 @@ def _add_staves(
         split = sum(len([v for v in bar.values() if v]) > 1 for bar in cut)
         if split:
             heard.notices.append(f"{_part_name(number, own, hand, hands)}: notes that overlap are voices ({split} measures)")
+        first_number = 0 if len(bars) > 1 and bars[0][1] < _quarters(heard.times[Fraction(0)]) else 1
         for index, (bar, (at, length)) in enumerate(zip(cut, bars)):
-            measure = stream.Measure(number=index + 1)
+            full = _quarters(heard.times[max(t for t in heard.times if t <= at)])
+            upbeat = index == 0 and length < full and len(bars) > 1
+            measure = stream.Measure(number=index + first_number)
+            if upbeat:
+                measure.paddingLeft = full - length
             if index == 0:
                 measure.clef = _clef(sounds, own, hand, len(hands))
             if at in heard.times:
@@ -405,6 +448,7 @@ def _add_staves(
             if index == len(bars) - 1:
                 measure.rightBarline = "final"
             part.append(measure)
+        part.makeBeams(inPlace=True)
         score.insert(0, part)
         staves.append(part)
     if len(staves) > 1:
@@ -420,7 +464,7 @@ def _graces_of(own: Channel, sounds: Sequence[Sound], hands: Sequence[Sequence[S
 
 def _part_name(number: int, own: Channel, hand: int, hands: Sequence[object]) -> str:
     staff = "" if len(hands) == 1 else f", staff {hand + 1}"
-    return f"part {number + 1} ({own.name}{staff})"
+    return f"part {number} ({own.name}{staff})"
 
 
 def _clef(sounds: Sequence[Sound], own: Channel, hand: int, hands: int) -> Any:

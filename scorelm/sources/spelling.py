@@ -1,4 +1,4 @@
-"""Names for MIDI's pitches along the line of fifths, and a metre where none is said: standard library alone.
+"""Names for MIDI's pitches along the line of fifths: standard library alone.
 
     ... Bb F C G D A E B F# C# G# ...   C is 0, a fifth up is +1; 12 steps apart sound the same
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
@@ -69,20 +68,3 @@ def _name(pitch: int, place: int) -> str:
     alter = (place + 1) // 7
     octave = (pitch - alter) // 12 - 1
     return step + ("#" * alter if alter > 0 else "-" * -alter) + str(octave)
-
-
-def best_metre(sounds: Sequence[Sound]) -> tuple[int, int]:
-    """4/4, or 3/4 where long and many notes begin clearly more often every third quarter."""
-    weight: dict[Fraction, Fraction] = defaultdict(Fraction)
-    for sound in sounds:
-        weight[sound.start] += min(sound.end - sound.start, Fraction(4))
-    total = sum(weight.values()) or Fraction(1)
-
-    def share(length: int) -> float:
-        """How much more begins on the strongest quarter of a measure than chance would have it."""
-        by_place: dict[Fraction, Fraction] = defaultdict(Fraction)
-        for start, held in weight.items():
-            by_place[start % length] += held
-        return float(by_place[Fraction(0)] / total * length)
-
-    return (3, 4) if share(3) > 1.2 * max(share(4), share(2)) else (4, 4)
