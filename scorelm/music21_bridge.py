@@ -76,13 +76,14 @@ def _read_file(path: Path) -> stream.Stream:
         score, said = midi.read(path.read_bytes(), str(path))
         score.editorial[NOTICES] = said
         return score
-    if ending == ".abc":
-        from scorelm.sources import abc
+    if ending in (".abc", ".krn"):
+        from scorelm.sources import abc, humdrum
 
-        tunes = abc.read(path.read_bytes(), str(path))
-        for score, said in tunes:
+        reader = abc.read if ending == ".abc" else humdrum.read
+        scores = reader(path.read_bytes(), str(path))
+        for score, said in scores:
             score.editorial[NOTICES] = said
-        return tunes[0][0] if len(tunes) == 1 else streams.Opus([score for score, _ in tunes])
+        return scores[0][0] if len(scores) == 1 else streams.Opus([score for score, _ in scores])
     return converter.parse(path, forceSource=True, storePickle=False)
 
 
