@@ -32,7 +32,8 @@ def work(options: argparse.Namespace) -> int:
     if options.shown:
         from scorelm import encode
 
-        sys.stdout.write(encode(options.shown, options.profile))
+        name = options.shown
+        sys.stdout.write(encode(name, options.profile, lambda said: print(f"{name}: {said}", file=sys.stderr)))
         return 0
     from scorelm import dataset
     from scorelm.errors import ConfigError

@@ -40,7 +40,6 @@ def read_streams(source: str | Path) -> list[stream.Score]:
 
     Raises SourceError where the file is missing, too large, or not a score for music21.
     """
-    from music21 import corpus
     from music21 import stream as streams
 
     path = Path(source)
@@ -51,10 +50,11 @@ def read_streams(source: str | Path) -> list[stream.Score]:
                 if path.stat().st_size > MAX_FILE_BYTES:
                     raise SourceError(f"{path}: {path.stat().st_size} bytes, more than the limit of {MAX_FILE_BYTES}")
                 found = _read_file(path)
-            elif corpus_path(str(source)) is None:
-                raise SourceError(f"{source}: no such file, nor a work of music21's corpus")
             else:
-                found = corpus.parse(str(source), forceSource=True)
+                work = corpus_path(str(source))
+                if work is None:
+                    raise SourceError(f"{source}: no such file, nor a work of music21's corpus")
+                found = _read_file(work)
     except SourceError:
         raise
     except Exception as error:  # noqa: BLE001  # music21 raises anything on a broken file
@@ -248,10 +248,21 @@ def _state_measures(score: Score, out: stream.Score) -> None:
 def midi(score: Score) -> bytes:
     """The score as a MIDI file."""
     from music21 import midi as midis
+    from music21 import repeat, spanner
+    from music21 import stream as streams
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        out = midis.translate.streamToMidiFile(to_music21(score)).writestr()
+        played = to_music21(score)
+        try:
+            played.expandRepeats()
+        except repeat.ExpanderException:  # repeats that cannot be played: once through, as written
+            for part in played.parts:
+                for measure in part.getElementsByClass(streams.Measure):
+                    measure.leftBarline = measure.rightBarline = None
+                    measure.removeByClass(repeat.RepeatMark)
+                part.removeByClass(spanner.RepeatBracket)
+        out = midis.translate.streamToMidiFile(played).writestr()
     return bytes(out)
 
 
@@ -309,10 +320,8 @@ def _divisions(score: stream.Score) -> Iterator[None]:
     """music21 writes all durations in one unit, 10080 a quarter, and rounds; take one that holds them all."""
     from music21 import defaults
 
-    needed = 1
-    for element in score.recurse():
-        for length in (element.offset, element.duration.quarterLength):
-            needed = lcm(needed, Fraction(length).limit_denominator(65536).denominator)
+    lengths = {x for e in score.recurse() for x in (e.offset, e.duration.quarterLength)}
+    needed = lcm(1, *(Fraction(x).limit_denominator(65536).denominator for x in lengths))
     before = defaults.divisionsPerQuarter
     defaults.divisionsPerQuarter = needed if needed <= MAX_DIVISIONS else before
     try:

@@ -137,8 +137,8 @@ def _notes(part: _Part, data: list[Cell], notices: Notices) -> None:
             else:
                 _exact(element, text)
             for _ in range(text.count(")")):
-                if open_slurs[cell.voice] or open_slurs[0]:
-                    slur = (open_slurs[cell.voice] or open_slurs[0]).pop()
+                if any(open_slurs.values()):  # of its own voice, else of another one
+                    slur = (open_slurs[cell.voice] or next(s for s in open_slurs.values() if s)).pop()
                     if slur.isFirst(element):
                         notices.say(line, f"spine {part.spine + 1}: left out: a slur over one note")
                     else:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from scorelm.errors import SourceError
-from scorelm.sources.grid import GRIDS, best_grid, nearest
+from scorelm.sources.grid import GRIDS, beat_grids, exact_grid, nearest, snapped
 from scorelm.sources.hands import needs_two_hands, split_hands
 from scorelm.sources.metre import best_metre, best_pickup
 from scorelm.sources.sounds import Event, Sound, close_gaps, voices
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from music21 import stream
 
 DRUMS = 10  # the channel of General MIDI's drum kit
+LEGATO = Fraction(3, 8)  # quarters of silence before the next onset that a player means as none
 PIANOS = range(8)  # General MIDI's programs from 0
 # General MIDI's kit -> (place on the staff, head), as drum kits are commonly written
 KIT = {
@@ -225,18 +226,40 @@ def _name_channels(out: Heard) -> None:
 
 
 def _quantise(heard: Heard) -> None:
+    """Everything onto the grid: one for the whole file where it stands on one, else each beat's own."""
     sounds = [s for c in heard.channels for s in c.sounds]
-    divisors = best_grid([s.start for s in sounds], [s.end for s in sounds])
-    grid = GRIDS[divisors]
-    step = Fraction(1, max(divisors))
+    divisors = exact_grid((s.start for s in sounds), (s.end for s in sounds))
+    if divisors is not None:
+        grid = GRIDS[divisors]
+        step = Fraction(1, max(divisors))
+        shown = "grid of " + " and ".join(f"1/{d}" for d in divisors) + " of a quarter, on which all onsets stand"
+
+        def place(moment: Fraction) -> Fraction:
+            return nearest(moment, grid)
+
+        end_place = place
+    else:
+        beats = beat_grids([s.start for s in sounds])
+        step = Fraction(1, max(beats.values()))
+        counts = Counter(beats.values())
+        shown = "each beat on the grid of least error: " + ", ".join(
+            f"1/{divisor} in {count} beats" for divisor, count in sorted(counts.items())
+        )
+
+        def place(moment: Fraction) -> Fraction:
+            return snapped(moment, beats)
+
+        def end_place(moment: Fraction) -> Fraction:
+            return snapped(moment, beats, least=2)
+
     moved: list[Fraction] = []
     ends: list[Fraction] = []
     for number, own in enumerate(heard.channels, 1):
         kept: dict[tuple[Fraction, int], Sound] = {}
-        place = f"part {number} ({own.name})"
-        _take_graces(own, grid, place, heard.notices)
+        name = f"part {number} ({own.name})"
+        _take_graces(own, place, name, heard.notices)
         for sound in own.sounds:
-            start, end = nearest(sound.start, grid), nearest(sound.end, grid)
+            start, end = place(sound.start), end_place(sound.end)
             moved.append(abs(start - sound.start))
             ends.append(abs(end - sound.end))
             if end <= start:
@@ -244,38 +267,34 @@ def _quantise(heard: Heard) -> None:
             twin = kept.get((start, sound.pitch))
             kept[start, sound.pitch] = Sound(start, max(end, twin.end) if twin else end, sound.pitch)
         if len(kept) < len(own.sounds):
-            heard.notices.append(
-                f"{place}: {len(own.sounds) - len(kept)} notes begin with another of their pitch; made one"
-            )
-        own.sounds, closed = close_gaps(sorted(kept.values(), key=lambda s: (s.start, s.pitch)), step)
+            heard.notices.append(f"{name}: {len(own.sounds) - len(kept)} notes begin with another of their pitch; made one")
+        gap = step if divisors is not None else LEGATO
+        own.sounds, closed = close_gaps(sorted(kept.values(), key=lambda s: (s.start, s.pitch)), gap)
         if closed:
-            heard.notices.append(f"{place}: {closed} gaps and overlaps below 1/{max(divisors)} quarter closed")
-        own.lyrics = {nearest(at, grid): text for at, text in own.lyrics.items()}
-    shown = " and ".join(f"1/{d}" for d in divisors)
-    heard.notices.append(
-        f"grid of {shown} of a quarter, by the least error: {_moves(moved, 'onsets')}, {_moves(ends, 'ends')}"
-    )
-    for name in ("times", "keys", "tempos"):
-        setattr(heard, name, {nearest(at, grid): value for at, value in sorted(getattr(heard, name).items())})
-    heard.words = [(nearest(at, grid), text) for at, text in heard.words]
+            heard.notices.append(f"{name}: {closed} gaps and overlaps below {gap} quarter closed")
+        own.lyrics = {place(at): text for at, text in own.lyrics.items()}
+    heard.notices.append(f"{shown}: {_moves(moved, 'onsets')}, {_moves(ends, 'ends')}")
+    for marks in ("times", "keys", "tempos"):
+        setattr(heard, marks, {place(at): value for at, value in sorted(getattr(heard, marks).items())})
+    heard.words = [(place(at), text) for at, text in heard.words]
 
 
-def _take_graces(own: Channel, grid: Sequence[Fraction], place: str, notices: list[str]) -> None:
+def _take_graces(own: Channel, place: Callable[[Fraction], Fraction], name: str, notices: list[str]) -> None:
     """Notes without length become grace notes of what begins then, or next."""
     lasting = [s for s in own.sounds if s.end > s.start]
     short = [s for s in own.sounds if s.end == s.start]
     if not short or not lasting or own.number == DRUMS:
         return
-    onsets = sorted({nearest(s.start, grid) for s in lasting})
+    onsets = sorted({place(s.start) for s in lasting})
     for sound in short:
-        index = bisect_left(onsets, nearest(sound.start, grid))
+        index = bisect_left(onsets, place(sound.start))
         if index == len(onsets):
             lasting.append(sound)  # nothing follows: it becomes as short as the grid allows
         else:
             own.graces.setdefault(onsets[index], []).append(sound.pitch)
     count = sum(map(len, own.graces.values()))
     if count:
-        notices.append(f"{place}: {count} notes without length are grace notes")
+        notices.append(f"{name}: {count} notes without length are grace notes")
     own.sounds = sorted(lasting, key=lambda s: (s.start, s.pitch))
 
 
@@ -390,11 +409,11 @@ def _pickup(heard: Heard) -> Fraction:
     if len(changes) > 1:
         pickup = changes[1] % full
         if pickup and changes[1] > full:
-            heard.notices.append(f"a pickup of {pickup} quarters guessed, so that the second time signature fits")
+            heard.notices.append(f"a pickup of {pickup} quarter(s) guessed, so that the second time signature fits")
         return pickup if changes[1] > full else Fraction(0)
     pickup = best_pickup([s for c in heard.channels for s in c.sounds], full)
     if pickup:
-        heard.notices.append(f"a pickup of {pickup} quarters guessed, as the notes then stress the downbeats")
+        heard.notices.append(f"a pickup of {pickup} quarter(s) guessed, as the notes then stress the downbeats")
     return pickup
 
 
