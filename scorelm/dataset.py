@@ -61,6 +61,7 @@ class Report:
     quarters: float = 0.0
     lexemes: int = 0
     failed: list[dict[str, str]] = field(default_factory=list)
+    noticed: list[dict[str, Any]] = field(default_factory=list)
 
 
 def chorales(extra: bool = False) -> list[Work]:
@@ -118,12 +119,15 @@ def _is_score(path: Path) -> bool:
 
 def rows(work: Work, profile: str) -> list[dict[str, Any]]:
     """The dataset's rows of one file: one, or one for each tune of a tune book."""
-    scores = load_all(work.path)
+    said: list[str] = []
+    scores = load_all(work.path, said.append)
     out = []
     for number, (score, title, composer) in enumerate(scores, 1):
         kept = strip(score, profile)
         source = work.source if len(scores) == 1 else f"{work.source}#{number}"
         out.append({"text": write(kept), "source": source, "title": title, "composer": composer, **counts(kept)})
+    if said and out:
+        out[0]["notices"] = said  # which ``make`` writes to a file of their own
     return out
 
 
@@ -169,6 +173,8 @@ def make(
 ) -> Report:
     """Write ``folder/{train,validation,test}.jsonl``, and ``failed.jsonl`` for what could not be read.
 
+    ``notices.jsonl`` names what was guessed and left out of MIDI, ABC and Humdrum.
+
     The bytes depend on the works alone, not on the number of workers. The files change all at once, at the end.
     What was read is kept in a journal until then: the same job, stopped and started again, goes on where it was.
     """
@@ -189,6 +195,8 @@ def make(
             if reason:
                 report.failed.append({"source": work.source, "reason": reason})
             for row in found:
+                if "notices" in row:
+                    report.noticed.append({"source": work.source, "notices": row.pop("notices")})
                 files[split].write(json.dumps(row, ensure_ascii=False) + "\n")
                 report.works[split] += 1
                 report.notes += row["notes"]
@@ -196,10 +204,11 @@ def make(
                 report.lexemes += len(cut(row["text"]))
     for split, path in temporary.items():
         os.replace(path, folder / f"{split}.jsonl")
-    failed = folder / "failed.jsonl"
-    failed.unlink(missing_ok=True)
-    if report.failed:
-        failed.write_text("".join(json.dumps(f, ensure_ascii=False) + "\n" for f in report.failed), encoding="utf-8")
+    for name, lines in (("failed", report.failed), ("notices", report.noticed)):
+        beside = folder / f"{name}.jsonl"
+        beside.unlink(missing_ok=True)
+        if lines:
+            beside.write_text("".join(json.dumps(x, ensure_ascii=False) + "\n" for x in lines), encoding="utf-8")
     journal.path.unlink()
     return report
 

@@ -1,4 +1,4 @@
-"""To and from music21: the only module of the project that knows it.
+"""To and from music21, which nothing else knows but the readers of other sources.
 
 A stream becomes a data model by way of MusicXML, and back, so that both ways of reading a score meet
 in one reader. music21's writer is held from notating anew: what is in the stream is what is written.

@@ -38,7 +38,9 @@ def read(data: bytes, name: str) -> list[tuple[stream.Score, list[str]]]:
         parts = tune.finish()
         if not parts:
             if len(lines) > 1 and number:
-                out.append((build(tune, [], lambda line, what: None), [f"line {lines[0][0]}: this tune holds no music"]))
+                out.append(
+                    (build(tune, [], lambda line, what: None), [f"line {lines[0][0]}: this tune holds no music"])
+                )
             continue
         score = build(tune, parts, notices.say)
         out.append((score, notices.lines()))
@@ -111,7 +113,13 @@ def read_tune(lines: Lines, before: str = "") -> tuple[Tune, Notices]:
             continue
         found = re.match(r"\s?([A-Za-z+])\s*:(?![|:])(.*)", line)
         letter = found[1] if found else ""
-        if ended and not (letter and letter in "KMLQVwWP" or not letter and MUSIC.search(line) and not WORD.search(re.sub(r'"[^"]*"|!.*?!', "", line))):
+        if ended and not (
+            letter
+            and letter in "KMLQVwWP"
+            or not letter
+            and MUSIC.search(line)
+            and not WORD.search(re.sub(r'"[^"]*"|!.*?!', "", line))
+        ):
             notices.say(number, "left out: text behind the tune's end")
             continue
         if found and letter != "+":

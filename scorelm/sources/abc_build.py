@@ -31,7 +31,16 @@ SIGNS = {
     "dacoda": "DaCapoAlCoda", "d.c.alcoda": "DaCapoAlCoda", "d.s.alcoda": "DalSegnoAlCoda", "d.c.alfine": "DaCapoAlFine",
     "d.s.alfine": "DalSegnoAlFine", "tocoda": "Coda",
 }  # fmt: skip
-WEDGES = {"crescendo(": "<", "<(": "<", "crescendo)": ")", "<)": ")", "diminuendo(": ">", ">(": ">", "diminuendo)": ")", ">)": ")"}
+WEDGES = {
+    "crescendo(": "<",
+    "<(": "<",
+    "crescendo)": ")",
+    "<)": ")",
+    "diminuendo(": ">",
+    ">(": ">",
+    "diminuendo)": ")",
+    ">)": ")",
+}
 STEP_NAMES = {Fraction(1, 2): "`", Fraction(-1, 2): "~"}
 
 
@@ -45,7 +54,9 @@ def build(tune: Tune, parts: list[Part], say: Say) -> stream.Score:
     if titles:
         score.metadata.title = titles[0]
     for line, text in tune.fields.get("T", [])[1:]:
-        if not any(i.line == line for p in parts for b in p.bars for layer in b.layers for i in layer if i.kind == "words"):
+        if not any(
+            i.line == line for p in parts for b in p.bars for layer in b.layers for i in layer if i.kind == "words"
+        ):
             say(line, f"left out: a further title, {text!r}")
     composers = [text for _, text in tune.fields.get("C", ()) if text]
     if composers:
@@ -119,7 +130,9 @@ class _Builder:
             return 0
         heights = [p.octave * 7 + "CDEFGAB".index(p.step) for i in _items(self.part) for p in i.pitches]
         if heights and sum(heights) / len(heights) >= 28:  # C4
-            self.say(self.part.bars[0].line, "a bass clef over treble notes, as ABC 1 writes it: moved down two octaves")
+            self.say(
+                self.part.bars[0].line, "a bass clef over treble notes, as ABC 1 writes it: moved down two octaves"
+            )
             return -2
         return 0
 
@@ -245,7 +258,9 @@ class _Builder:
 
         first, last = made[0], made[-1]
         for mark in item.marks:
-            self._mark(mark.removeprefix("behind:"), item, first, measure, clock + item.quarters * mark.startswith("behind:"))
+            self._mark(
+                mark.removeprefix("behind:"), item, first, measure, clock + item.quarters * mark.startswith("behind:")
+            )
         for words in item.words:
             self._words(words, item, measure, clock)
         for verse, text, kind in item.lyrics:
@@ -353,7 +368,9 @@ class _Builder:
                 index += 1
                 continue
             last = index
-            while last + 1 < len(bars) and not bars[last].right and not bars[last + 1].ending and not bars[last + 1].left:
+            while (
+                last + 1 < len(bars) and not bars[last].right and not bars[last + 1].ending and not bars[last + 1].left
+            ):
                 last += 1
             if bars[last].right == "" and last == len(bars) - 1 and last - index > 3:
                 last = index  # an ending that nothing closes

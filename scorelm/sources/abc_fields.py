@@ -17,7 +17,7 @@ NAMES = {
     "dor": "dorian", "phr": "phrygian", "lyd": "lydian", "loc": "locrian",
 }  # fmt: skip
 CLEF = re.compile(
-    r"(?:clef\s*=\s*)?\"?(treble|bass|alto|tenor|soprano|mezzosoprano|mezzo|baritone|perc(?:ussion)?|none|[GFC](?=\d)|"
+    r"(?:clef\s*=\s*)?\"?(treble|bass|alto|tenor|soprano|mezzosoprano|mezzo|baritone|perc(?:ussion)?|(?<=clef=)none|[GFC](?=\d)|"
     r"(?<=clef=)[GFCP])(\d?)\s*([+\-^_]?8)?(?:va|vb)?\"?(?=\s|$)"
 )
 LINES = {

@@ -1,8 +1,8 @@
 """ABC 2.1 as tokens: a music line becomes items, a tune the bars of its voices. Standard library alone.
 
-    line  = *( inline-field / bar / ending / tuplet / grace / chord / note / rest / decoration / text / slur / tie )
-    note  = [ accidental ] letter *( "," / "'" ) [ length ]
-    length = [ number ] *( "/" [ number ] )
+line  = *( inline-field / bar / ending / tuplet / grace / chord / note / rest / decoration / text / slur / tie )
+note  = [ accidental ] letter *( "," / "'" ) [ length ]
+length = [ number ] *( "/" [ number ] )
 """
 
 from __future__ import annotations
@@ -586,7 +586,9 @@ class Tune:
             while part.bars and not part.bars[-1].sounding:
                 rest = part.bars.pop()
                 if part.bars:
-                    part.bars[-1].layers[0] += [i for layer in rest.layers for i in layer if i.kind in ("words", "rehearsal")]
+                    part.bars[-1].layers[0] += [
+                        i for layer in rest.layers for i in layer if i.kind in ("words", "rehearsal")
+                    ]
         return [p for p in self.parts.values() if p.bars]
 
 

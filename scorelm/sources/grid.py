@@ -8,7 +8,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 # divisors of a quarter, from coarse to fine
-DIVISORS = ((1,), (2,), (4,), (3,), (4, 3), (8,), (4, 6), (8, 3), (8, 6), (8, 6, 5), (16, 12), (8, 6, 5, 7), (32, 12), (32, 12, 5, 7))
+DIVISORS = (
+    (1,),
+    (2,),
+    (4,),
+    (3,),
+    (4, 3),
+    (8,),
+    (4, 6),
+    (8, 3),
+    (8, 6),
+    (8, 6, 5),
+    (16, 12),
+    (8, 6, 5, 7),
+    (32, 12),
+    (32, 12, 5, 7),
+)
 COSTS = {1: 0.0, 2: 2.0, 4: 5.0, 3: 7.0, 6: 11.0, 8: 13.0}  # of a grid for one beat, against squared errors
 SMALLEST_TICK = Fraction(1, 120)  # a file's own rounding: below it, a moment stands on the grid
 
@@ -54,9 +69,7 @@ def beat_grids(onsets: Sequence[Fraction]) -> dict[int, int]:
         by_beat[moment.numerator // moment.denominator].append(float(moment % 1))
     out = {}
     for beat, held in by_beat.items():
-        out[beat] = min(
-            COSTS, key=lambda d: COSTS[d] + sum(((x - round(x * d) / d) / spread) ** 2 for x in held)
-        )
+        out[beat] = min(COSTS, key=lambda d: COSTS[d] + sum(((x - round(x * d) / d) / spread) ** 2 for x in held))
     return out
 
 

@@ -27,7 +27,9 @@ def split_hands(sounds: Sequence[Sound]) -> tuple[list[Sound], list[Sound]]:
     """
     if not sounds:
         return [], []
-    slices: list[list[Sound]] = [list(g) for _, g in groupby(sorted(sounds, key=lambda s: s.start), key=lambda s: s.start)]
+    slices: list[list[Sound]] = [
+        list(g) for _, g in groupby(sorted(sounds, key=lambda s: s.start), key=lambda s: s.start)
+    ]
     held: list[Sound] = []
     splits = range(LOWEST, HIGHEST + 1)  # a pitch from the split on is the right hand's
     cost = [0.0] * len(splits)
@@ -60,7 +62,9 @@ def _strain(pitches: Sequence[int], split: int) -> float:
             out += 3.0 * max(0, hand[-1] - hand[0] - SPAN)
     if left and right:
         out -= 0.15 * min(12, right[0] - left[-1])
-    return out + sum(0.2 * (p - MIDDLE) for p in left if p > MIDDLE) + sum(0.2 * (MIDDLE - p) for p in right if p < MIDDLE)
+    return (
+        out + sum(0.2 * (p - MIDDLE) for p in left if p > MIDDLE) + sum(0.2 * (MIDDLE - p) for p in right if p < MIDDLE)
+    )
 
 
 def _moved(cost: Sequence[float]) -> tuple[list[float], list[int]]:

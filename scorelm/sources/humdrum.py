@@ -57,7 +57,9 @@ def read(data: bytes, name: str) -> list[tuple[stream.Score, list[str]]]:
     if isinstance(found, stream.Opus):
         out = []
         for score in found.scores:
-            out.append((score, ["several scores in one file: slurs, lyrics and dynamics are left out", *notices.lines()]))
+            out.append(
+                (score, ["several scores in one file: slurs, lyrics and dynamics are left out", *notices.lines()])
+            )
         return out
     score = _score(found)
     _restore(score, table, lines, notices)
@@ -115,7 +117,10 @@ def _notes(part: _Part, data: list[Cell], notices: Notices) -> None:
         elements = part.notes.get(line, [])
         if len(elements) != len(own):
             texts = ", ".join(repr(c.text) for c in own)
-            notices.say(line, f"spine {part.spine + 1}: {len(own) - len(elements)} of {texts} left out, which music21 cannot read")
+            notices.say(
+                line,
+                f"spine {part.spine + 1}: {len(own) - len(elements)} of {texts} left out, which music21 cannot read",
+            )
         for cell, element in zip(own, elements):
             text = cell.text
             strange = sorted({s for s in text if s not in KNOWN})
@@ -268,13 +273,18 @@ def _dynamics(own: list[Cell], part: _Part, moments: dict[int, Fraction], notice
                     hairpin.addSpannedElements(note)
             elif sign in "[]":
                 if hairpin is not None:
-                    last = next((l for l in reversed(lines) if l <= cell.line and any(not e.isRest for e in part.notes[l])), None)
+                    last = next(
+                        (l for l in reversed(lines) if l <= cell.line and any(not e.isRest for e in part.notes[l])),
+                        None,
+                    )
                     if last is not None:
                         hairpin.addSpannedElements(next(e for e in part.notes[last] if not e.isRest))
                     part.stream.insert(0, hairpin)
                     hairpin = None
             elif sign not in "()":
-                notices.say(cell.line, f"spine {cell.spine + 1}: left out: {sign!r} of {cell.text!r}, which is no dynamic")
+                notices.say(
+                    cell.line, f"spine {cell.spine + 1}: left out: {sign!r} of {cell.text!r}, which is no dynamic"
+                )
     if hairpin is not None:
         part.stream.insert(0, hairpin)
 

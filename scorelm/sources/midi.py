@@ -1,6 +1,6 @@
 """MIDI -> a music21 score. A MIDI file knows no notation: grid, spelling, metre, voices and hands are guessed, and said.
 
-    file = tracks of events in ticks -> Sound (quarters) -> grid -> parts -> staves -> voices -> measures
+file = tracks of events in ticks -> Sound (quarters) -> grid -> parts -> staves -> voices -> measures
 """
 
 from __future__ import annotations
@@ -72,8 +72,6 @@ def read(data: bytes, name: str) -> tuple[stream.Score, list[str]]:
 
 def hear(data: bytes, name: str) -> Heard:
     """The notes and marks of a MIDI file, by music21's reader of events."""
-    from music21 import midi
-
     if data[:4] == b"RIFF" and b"MThd" in data[:64]:
         data = data[data.index(b"MThd") :]
     if data[:4] != b"MThd" or len(data) < 14:
@@ -84,21 +82,39 @@ def hear(data: bytes, name: str) -> Heard:
         raise SourceError(f"{name}: this MIDI file has no ticks a quarter")
     if int.from_bytes(data[8:10], "big") not in (0, 1):
         raise SourceError(f"{name}: MIDI of type {int.from_bytes(data[8:10], 'big')} holds patterns, not one score")
+    ticks = int.from_bytes(data[12:14], "big")
     out = Heard()
-    file = midi.MidiFile()
-    try:
-        file.readstr(data)
-    except Exception as error:  # noqa: BLE001  # music21 raises several types on a broken file
-        if not any(track.events for track in file.tracks):
-            raise SourceError(f"{name}: MIDI track {len(file.tracks) + 1} is broken: {error}") from None
-        out.notices.append(f"track {len(file.tracks) + 1} and what follows is broken ({error}); left out")
     left: Counter[str] = Counter()
-    for index, track in enumerate(file.tracks):
-        _hear_track(track, index, int(file.ticksPerQuarterNote), out, left)
+    for index, track in enumerate(_tracks(data, out.notices)):
+        _hear_track(track, index, ticks, out, left)
     out.channels = [c for c in out.channels if c.sounds]
     _name_channels(out)
     out.notices += [f"left out: {what} ({count})" for what, count in sorted(left.items())]
     return out
+
+
+def _tracks(data: bytes, notices: list[str]) -> Iterator[Any]:
+    """The tracks as music21 reads their events, a broken one as far as it goes."""
+    from music21 import midi
+
+    promised = int.from_bytes(data[10:12], "big")
+    at, number = 8 + int.from_bytes(data[4:8], "big"), 0
+    while at + 8 <= len(data) and number < promised:
+        end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "big")
+        if data[at : at + 4] == b"MTrk":
+            number += 1
+            if end > len(data):
+                notices.append(f"track {number}: the file breaks off {end - len(data)} bytes before its end")
+            track = midi.MidiTrack(number - 1)
+            try:
+                track.processDataToEvents(data[at + 8 : end])
+            except Exception as error:  # noqa: BLE001  # music21 raises several types on broken events
+                if end <= len(data):
+                    notices.append(f"track {number}: broken behind event {len(track.events) // 2} ({error}); left out")
+            yield track
+        at = end
+    if number < promised:
+        notices.append(f"the file promises {promised} tracks and holds {number}")
 
 
 def _hear_track(track: Any, index: int, ticks: int, out: Heard, left: Counter[str]) -> None:
@@ -175,7 +191,9 @@ def _hear_track(track: Any, index: int, ticks: int, out: Heard, left: Counter[st
     if unclosed:
         out.notices.append(f"track {index + 1}: {unclosed} notes never end; they end with the track")
     if len(velocities) > 1:
-        out.notices.append(f"track {index + 1}: left out: the force of notes (from {min(velocities)} to {max(velocities)})")
+        out.notices.append(
+            f"track {index + 1}: left out: the force of notes (from {min(velocities)} to {max(velocities)})"
+        )
     sounding = [c for c in channels.values() if c.sounds]
     if not sounding and name and not out.title and index == 0:
         out.title = name
@@ -267,7 +285,9 @@ def _quantise(heard: Heard) -> None:
             twin = kept.get((start, sound.pitch))
             kept[start, sound.pitch] = Sound(start, max(end, twin.end) if twin else end, sound.pitch)
         if len(kept) < len(own.sounds):
-            heard.notices.append(f"{name}: {len(own.sounds) - len(kept)} notes begin with another of their pitch; made one")
+            heard.notices.append(
+                f"{name}: {len(own.sounds) - len(kept)} notes begin with another of their pitch; made one"
+            )
         gap = step if divisors is not None else LEGATO
         own.sounds, closed = close_gaps(sorted(kept.values(), key=lambda s: (s.start, s.pitch)), gap)
         if closed:
@@ -336,7 +356,12 @@ def _parts(heard: Heard) -> Iterator[tuple[Channel, list[list[Sound]]]]:
     """Each part with the notes of its staves: a piano alone on one track or on two has two."""
     pitched = [c for c in heard.channels if c.number != DRUMS]
     pianos = all(c.program in PIANOS or c.program is None for c in pitched)
-    if pianos and len(pitched) == 2 and pitched[0].name == pitched[1].name and _middle(pitched[0]) > _middle(pitched[1]) + 5:
+    if (
+        pianos
+        and len(pitched) == 2
+        and pitched[0].name == pitched[1].name
+        and _middle(pitched[0]) > _middle(pitched[1]) + 5
+    ):
         right, left = pitched
         heard.notices.append(f"two tracks ({right.name}) taken as the hands of one piano")
         for at, graces in left.graces.items():
@@ -447,7 +472,9 @@ def _add_staves(
         cut = _measures(voices(sounds), bars)
         split = sum(len([v for v in bar.values() if v]) > 1 for bar in cut)
         if split:
-            heard.notices.append(f"{_part_name(number, own, hand, hands)}: notes that overlap are voices ({split} measures)")
+            heard.notices.append(
+                f"{_part_name(number, own, hand, hands)}: notes that overlap are voices ({split} measures)"
+            )
         first_number = 0 if len(bars) > 1 and bars[0][1] < _quarters(heard.times[Fraction(0)]) else 1
         for index, (bar, (at, length)) in enumerate(zip(cut, bars)):
             full = _quarters(heard.times[max(t for t in heard.times if t <= at)])
@@ -468,6 +495,7 @@ def _add_staves(
                 measure.rightBarline = "final"
             part.append(measure)
         part.makeBeams(inPlace=True)
+        part.makeAccidentals(inPlace=True, cautionaryNotImmediateRepeat=False, cautionaryPitchClass=False)
         score.insert(0, part)
         staves.append(part)
     if len(staves) > 1:
@@ -533,7 +561,9 @@ def _measures(parts: Sequence[Sequence[Event]], bars: Sequence[tuple[Fraction, F
             start, index = event.start, bar
             while start < event.end and index < len(bars):
                 stop = min(event.end, bars[index][0] + bars[index][1])
-                out[index][voice].append((Event(start, stop, event.pitches, start > event.start, event.start), stop < event.end))
+                out[index][voice].append(
+                    (Event(start, stop, event.pitches, start > event.start, event.start), stop < event.end)
+                )
                 start, index = stop, index + 1
     return out
 
@@ -637,4 +667,3 @@ def _tie(written: Any, goes_back: bool, goes_on: bool) -> None:
         written.tie = tie.Tie(kind)
         for one in getattr(written, "notes", ()):
             one.tie = tie.Tie(kind)
-

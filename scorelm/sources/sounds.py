@@ -59,7 +59,9 @@ def close_gaps(sounds: Sequence[Sound], step: Fraction) -> tuple[list[Sound], in
 def chords(sounds: Sequence[Sound]) -> list[Event]:
     """Notes that begin and end together, by onset, high before low."""
     out = []
-    for (start, end), own in groupby(sorted(sounds, key=lambda s: (s.start, s.end, s.pitch)), key=lambda s: (s.start, s.end)):
+    for (start, end), own in groupby(
+        sorted(sounds, key=lambda s: (s.start, s.end, s.pitch)), key=lambda s: (s.start, s.end)
+    ):
         out.append(Event(start, end, tuple(s.pitch for s in own)))
     return sorted(out, key=lambda e: (e.start, -max(e.pitches)))
 

@@ -1,6 +1,6 @@
 """Names for MIDI's pitches along the line of fifths: standard library alone.
 
-    ... Bb F C G D A E B F# C# G# ...   C is 0, a fifth up is +1; 12 steps apart sound the same
+... Bb F C G D A E B F# C# G# ...   C is 0, a fifth up is +1; 12 steps apart sound the same
 """
 
 from __future__ import annotations
