@@ -105,7 +105,7 @@ def test_what_abc_has_and_a_score_has_not_is_named_by_line(body: str, notice: st
 
 
 def test_a_clean_tune_has_no_notices_and_letters_beyond_ascii() -> None:
-    ((score, said),) = abc.read("X:1\nT:\\'Etude &amp; \\\"Ubung\nM:4/4\nL:1/4\nK:C\nCDEF|]\n".encode(), "x")
+    ((score, said),) = abc.read(b"X:1\nT:\\'Etude &amp; \\\"Ubung\nM:4/4\nL:1/4\nK:C\nCDEF|]\n", "x")
     assert said == []
     assert score.metadata.title == "Étude & Übung"
 
@@ -170,7 +170,7 @@ def test_humdrum_keeps_what_music21_drops() -> None:
     ],
 )
 def test_broken_humdrum_is_refused_with_its_line(text: str, words: str) -> None:
-    with pytest.raises(SourceError, match="^x: ") as raised:
+    with pytest.raises(SourceError, match=r"^x: ") as raised:
         humdrum.read(text.encode(), "x")
     assert words in str(raised.value)
 
@@ -182,7 +182,7 @@ def test_a_note_that_music21_cannot_read_is_named() -> None:
 
 @pytest.mark.parametrize("text", ["", "hello", "X:1\nT:no key\nCDE|\n"])
 def test_what_is_no_abc_is_refused(text: str) -> None:
-    with pytest.raises(SourceError, match="^x: no ABC tune with music"):
+    with pytest.raises(SourceError, match=r"^x: no ABC tune with music"):
         abc.read(text.encode(), "x")
 
 

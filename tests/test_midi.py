@@ -124,7 +124,7 @@ def test_marks_of_the_file_are_kept_or_named(tmp_path: Any) -> None:
     ],
 )
 def test_a_file_that_is_no_score_is_refused_by_name(data: bytes, words: str) -> None:
-    with pytest.raises(SourceError, match="^x: ") as raised:
+    with pytest.raises(SourceError, match=r"^x: ") as raised:
         midi.read(data, "x")
     assert words in str(raised.value)
 

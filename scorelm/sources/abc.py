@@ -114,11 +114,8 @@ def read_tune(lines: Lines, before: str = "") -> tuple[Tune, Notices]:
         found = re.match(r"\s?([A-Za-z+])\s*:(?![|:])(.*)", line)
         letter = found[1] if found else ""
         if ended and not (
-            letter
-            and letter in "KMLQVwWP"
-            or not letter
-            and MUSIC.search(line)
-            and not WORD.search(re.sub(r'"[^"]*"|!.*?!', "", line))
+            (letter and letter in "KMLQVwWP")
+            or (not letter and MUSIC.search(line) and not WORD.search(re.sub(r'"[^"]*"|!.*?!', "", line)))
         ):
             notices.say(number, "left out: text behind the tune's end")
             continue

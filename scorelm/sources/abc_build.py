@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from scorelm.sources.abc_fields import Clef, Key, Metre, Tempo
-from scorelm.sources.abc_tune import Bar, Item, Part, Tune
+from scorelm.sources.abc_fields import Clef, Key, Metre
+from scorelm.sources.abc_items import Bar, Item, Part
+from scorelm.sources.abc_tune import Tune
 
 if TYPE_CHECKING:
     from music21 import stream
@@ -78,7 +79,7 @@ class _Builder:
         self.spanners: list[Any] = []
 
     def build(self) -> stream.Part:
-        from music21 import instrument, key, meter, stream
+        from music21 import instrument, meter, stream
 
         out = stream.Part()
         voice = self.part.voice
@@ -114,14 +115,13 @@ class _Builder:
             _barlines(measure, bar)
             out.append(measure)
         self._endings(out)
-        for kind, slur in self.slurs:
+        for kind, _ in self.slurs:
             self.say(self.part.bars[-1].line, f"left out: a {kind} that nothing closes")
         if self.wedge is not None:
             self.say(self.part.bars[-1].line, "a hairpin that nothing closes ends with the last note")
             self.spanners.append(self.wedge)
         for spanner in self.spanners:
             out.insert(0, spanner)
-        del key
         return out
 
     def _old_bass(self) -> int:
@@ -195,7 +195,6 @@ class _Builder:
         elif item.kind == "words":
             measure.insert(clock, expressions.TextExpression(value))
         elif item.kind == "tempo":
-            assert isinstance(value, Tempo)
             if value.number is None:
                 measure.insert(clock, tempo.TempoText(value.words))
             else:

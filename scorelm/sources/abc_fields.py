@@ -111,7 +111,7 @@ def read_key(text: str, before: Key, say: Say) -> Key:
         return Key(0, "", {}, True, **placed)  # type: ignore[arg-type]
     if rest.startswith("Hp"):
         return Key(2, "", {"F": 1, "C": 1}, True, **placed)  # type: ignore[arg-type]
-    if not rest and not extra or rest.lower() == "none":
+    if (not rest and not extra) or rest.lower() == "none":
         return Key(0, "", {}, bool(rest), **placed)  # type: ignore[arg-type]
     if german := re.match(r"(Es|As|H)(?![a-z])", rest):
         rest = {"Es": "Eb", "As": "Ab", "H": "B"}[german[1]] + rest[german.end() :]
@@ -123,7 +123,7 @@ def read_key(text: str, before: Key, say: Say) -> Key:
             say(f"K:{text} is no key; no sharps or flats taken")
     else:
         word = found[3]
-        short = "m" if word == "m" or word.lower() == "m" and word != "M" else word.lower()[:3]
+        short = "m" if word == "m" or (word.lower() == "m" and word != "M") else word.lower()[:3]
         if word == "M":
             short = "maj"
         if short in ("", "nat"):

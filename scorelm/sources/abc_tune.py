@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from scorelm.sources.abc_fields import Key, Voice, default_unit, read_key, read_metre, read_tempo, read_voice
+from scorelm.sources.abc_items import Bar, Item, Part, Pitch, bar_length, last_item
 
 BAR = re.compile(r"\.?(?:\[\|\]?:*|:+\|*\]?:*|\|+\]?:*)")
 ENDING = re.compile(r"\[?\s*(\d+(?:[,\-]\d+)*)")
@@ -33,89 +33,6 @@ SIGNS = {
 TIME_OF = {2: 3, 3: 2, 4: 3, 5: None, 6: 2, 7: None, 8: 3, 9: None}
 
 Say = Callable[[int, str], None]
-
-
-@dataclass
-class Pitch:
-    step: str
-    octave: int
-    alter: Any  # semitones
-    shown: bool  # the accidental stands before the note
-    tied: bool = False
-
-
-@dataclass
-class Item:
-    """A note, chord or rest, or what stands at a moment: a field's value."""
-
-    line: int
-    kind: str  # note rest hidden; key time tempo clef words rehearsal
-    length: Fraction = Fraction(0)  # quarters, before a tuplet's ratio
-    pitches: list[Pitch] = field(default_factory=list)
-    tuplet: tuple[int, int] | None = None
-    tuplet_edge: str = ""  # start, stop
-    grace: str = ""  # "grace", "slash"
-    whole: bool = False  # a rest as long as its measure
-    glued: bool = False  # no space before it: beamed to the one before
-    marks: list[str] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
-    lyrics: list[tuple[int, str, str]] = field(default_factory=list)
-    slurs: list[str] = field(default_factory=list)  # "start" and "stop" in order
-    value: Any = None
-
-    @property
-    def quarters(self) -> Fraction:
-        if self.grace:
-            return Fraction(0)
-        return self.length * Fraction(self.tuplet[1], self.tuplet[0]) if self.tuplet else self.length
-
-
-@dataclass
-class Bar:
-    """A measure: layers one over the other. ``left``, ``right``: barlines; ``ending``: "1" where one begins here."""
-
-    line: int
-    layers: list[list[Item]] = field(default_factory=lambda: [[]])
-    left: str = ""
-    right: str = ""
-    ending: str = ""
-
-    @property
-    def sounding(self) -> bool:
-        return any(i.kind in ("note", "rest", "hidden") for layer in self.layers for i in layer)
-
-
-@dataclass
-class Part:
-    """A voice and what is in force in it."""
-
-    voice: Voice
-    key: Key
-    unit: Fraction  # quarters
-    metre: Any
-    bars: list[Bar] = field(default_factory=list)
-    accidentals: dict[tuple[str, int], Any] = field(default_factory=dict)
-    ratio: tuple[int, int] | None = None
-    left_in_tuplet: int = 0
-    fresh: bool = False  # the tuplet has no note yet
-    depth: int = 0  # of slurs
-    broken: Fraction | None = None  # the factor of the next note
-    marks: list[str] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
-    opened: list[str] = field(default_factory=list)
-    sung: list[Item] = field(default_factory=list)  # the notes of the last music line
-    sung_bars: list[int] = field(default_factory=list)  # how many bars stand before each
-    verse: int = 0
-    glued: bool = False
-    grace: str = ""
-
-    @property
-    def bar(self) -> Bar:
-        return self.bars[-1]
-
-    @property
-    def layer(self) -> list[Item]:
-        return self.bar.layers[-1]
 
 
 class Tune:
@@ -142,9 +59,7 @@ class Tune:
         """A field on a line of its own, or within music."""
         if letter == "V":
             self._voice(text, line)
-        elif letter in "KMLQP" and (self.in_body or letter != "P"):
-            self._change(letter, text, line)
-        elif letter == "K":
+        elif (letter in "KMLQP" and (self.in_body or letter != "P")) or letter == "K":
             self._change(letter, text, line)
         elif letter == "w":
             self._lyrics(text, line)
@@ -302,7 +217,7 @@ class Tune:
             part.depth += 1
             return 1 + (sign == ".")
         if sign == ")":
-            last = _last(part, graces=True)
+            last = last_item(part, graces=True)
             if last is not None and part.depth:
                 last.slurs.append("stop")
                 part.depth -= 1
@@ -342,7 +257,8 @@ class Tune:
 
     def _length(self, text: str, at: int, line: int) -> tuple[Fraction, int]:
         found = LENGTH.match(text, at)
-        assert found is not None  # it matches nothing, too
+        if found is None:  # it matches nothing, too
+            return Fraction(1), 0
         out = Fraction(int(found[1] or 1))
         for below in found[2].split("/")[1:]:
             out /= int(below or 2) or 1
@@ -419,7 +335,11 @@ class Tune:
         if sign in "zx":
             self._add(part, Item(line, hidden, length * part.unit))
             return 1 + used
-        whole = _bar_length(part.metre)
+        if part.bar.sounding:
+            self.say(line, f"{sign} within a measure is read as {sign.lower()}")
+            self._add(part, Item(line, hidden, length * part.unit))
+            return 1 + used
+        whole = bar_length(part.metre)
         for number in range(max(1, min(int(length), 999))):
             if number:
                 part.bars.append(Bar(line))
@@ -459,7 +379,7 @@ class Tune:
         part.ratio, part.left_in_tuplet, part.fresh = (p, q), r, True
 
     def _broken(self, part: Part, sign: str, run: int, line: int) -> None:
-        last = _last(part)
+        last = last_item(part)
         if last is None or run > 3:
             self.say(line, f"left out: {sign * run!r}, which stands between no two notes")
             return
@@ -468,7 +388,7 @@ class Tune:
         part.broken = short if sign == ">" else 2 - short
 
     def _tie(self, part: Part, line: int) -> None:
-        last = _last(part)
+        last = last_item(part)
         if last is None or last.kind != "note":
             self.say(line, "left out: a '-' behind no note")
             return
@@ -540,7 +460,7 @@ class Tune:
 
     def _hang(self, part: Part, line: int) -> None:
         """Marks before a barline belong to the last note; words, to the end of the measure."""
-        last = _last(part)
+        last = last_item(part)
         if last is not None:
             last.marks += [f"behind:{m}" if m != "fermata" else m for m in part.marks]
             part.layer.extend(Item(line, "words", value=w) for w in part.words)
@@ -590,15 +510,3 @@ class Tune:
                         i for layer in rest.layers for i in layer if i.kind in ("words", "rehearsal")
                     ]
         return [p for p in self.parts.values() if p.bars]
-
-
-def _last(part: Part, graces: bool = False) -> Item | None:
-    for bar in reversed(part.bars):
-        for item in reversed(bar.layers[-1]):
-            if item.kind in ("note", "rest", "hidden") and (graces or not item.grace):
-                return item
-    return None
-
-
-def _bar_length(metre: Any) -> Fraction:
-    return Fraction(4) if metre is None or metre.quarters is None else Fraction(metre.quarters)

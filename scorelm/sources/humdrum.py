@@ -274,7 +274,7 @@ def _dynamics(own: list[Cell], part: _Part, moments: dict[int, Fraction], notice
             elif sign in "[]":
                 if hairpin is not None:
                     last = next(
-                        (l for l in reversed(lines) if l <= cell.line and any(not e.isRest for e in part.notes[l])),
+                        (n for n in reversed(lines) if n <= cell.line and any(not e.isRest for e in part.notes[n])),
                         None,
                     )
                     if last is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import groupby
+from itertools import groupby, pairwise
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def close_gaps(sounds: Sequence[Sound], step: Fraction) -> tuple[list[Sound], in
     Returns the notes, and how many were changed.
     """
     onsets = sorted({s.start for s in sounds})
-    following = dict(zip(onsets, onsets[1:]))
+    following = dict(pairwise(onsets))
     next_of_pitch: dict[int, Fraction] = {}
     out: list[Sound] = []
     changed = 0

@@ -47,7 +47,7 @@ def _by_neighbours(
     times = [at for at, _ in order]
     held = [places[at] for at in order]
     out = dict(places)
-    for index, at in enumerate(order):
+    for at in order:
         relative = places[at] - centre[at]
         if -1 <= relative <= 5:  # of the key
             continue
