@@ -11,7 +11,9 @@ from fractions import Fraction
 
 from scorelm.sources.sounds import Sound
 
-NEAR_QUARTERS = 8  # how far the notes around reach that a chromatic note is spelled by
+NEAR_QUARTERS = 4  # how far the notes around reach that a chromatic note is spelled by
+KEY_WEIGHT = 2  # of the key's own middle, D in C major, against a note beside
+SHARPWARD = 0.5  # fifths by which a leading tone is likelier than a flat
 STEPS = "FCGDAEB"
 
 
@@ -43,23 +45,28 @@ def _within(pitch: int, lowest: int) -> int:
 def _by_neighbours(
     places: Mapping[tuple[Fraction, int], int], centre: Mapping[tuple[Fraction, int], int]
 ) -> dict[tuple[Fraction, int], int]:
+    """Chromatic notes moved to where the notes around lie: first those of the key and its flat seventh, then all."""
     order = sorted(places)
     times = [at for at, _ in order]
-    held = [places[at] for at in order]
     out = dict(places)
-    for at in order:
-        relative = places[at] - centre[at]
-        if -1 <= relative <= 5:  # of the key
-            continue
-        low = bisect_left(times, at[0] - NEAR_QUARTERS)
-        high = bisect_right(times, at[0] + NEAR_QUARTERS)
-        others = [
-            (held[i], 1 / (1 + float(abs(times[i] - at[0])))) for i in range(low, high) if (order[i][1] - at[1]) % 12
-        ]
-        weight = sum(w for _, w in others) + 2
-        middle = (sum(p * w for p, w in others) + 2 * (centre[at] + 2)) / weight
-        candidates = [p for p in (places[at] - 12, places[at], places[at] + 12) if abs(p - centre[at]) <= 14]
-        out[at] = min(candidates, key=lambda p: (abs(p - middle - 1), p != places[at]))
+    for certain in (True, False):
+        held = [out[at] for at in order]
+        counts = [not certain or -2 <= places[at] - centre[at] <= 5 for at in order]
+        moved = dict(out)
+        for at in order:
+            if -1 <= places[at] - centre[at] <= 5:  # of the key
+                continue
+            near = range(bisect_left(times, at[0] - NEAR_QUARTERS), bisect_right(times, at[0] + NEAR_QUARTERS))
+            others = [
+                (held[i], 1 / (1 + 0.5 * float(abs(times[i] - at[0]))))
+                for i in near
+                if counts[i] and (order[i][1] - at[1]) % 12
+            ]
+            weight = sum(w for _, w in others) + KEY_WEIGHT
+            middle = (sum(p * w for p, w in others) + KEY_WEIGHT * (centre[at] + 2)) / weight
+            sides = [p for p in (places[at] - 12, places[at], places[at] + 12) if abs(p - centre[at]) <= 14]
+            moved[at] = min(sides, key=lambda p: (abs(p - middle - SHARPWARD), p != out[at]))
+        out = moved
     return out
 
 
