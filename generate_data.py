@@ -50,7 +50,8 @@ def work(options: argparse.Namespace) -> int:
     if options.shown:
         from scorelm import encode
 
-        sys.stdout.write(encode(options.shown, options.profile))
+        name = options.shown
+        sys.stdout.write(encode(name, options.profile, lambda said: print(f"{name}: {said}", file=sys.stderr)))
         return 0
     from scorelm import dataset
     from scorelm.errors import ConfigError
@@ -75,6 +76,11 @@ def work(options: argparse.Namespace) -> int:
         print(f"{options.output}/{split}.jsonl: {count} scores", file=sys.stderr)
     if report.failed:
         print(f"{options.output}/failed.jsonl: {len(report.failed)} files could not be read", file=sys.stderr)
+    if report.noticed:
+        said = sum(len(x["notices"]) for x in report.noticed)
+        print(
+            f"{options.output}/notices.jsonl: {said} guesses and losses of {len(report.noticed)} files", file=sys.stderr
+        )
     per_note = report.lexemes / max(1, report.notes)
     print(
         f"{total} scores, {report.notes} notes, {report.quarters:g} quarters, {per_note:.2f} lexemes a note",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,21 +22,24 @@ MUSICXML_ENDINGS = (".musicxml", ".xml", ".mxl")
 ENDINGS = (".musicxml", ".mxl", ".mid", ".svg", ".png", ".pdf", ".abc", ".sclm")
 
 
-def encode(source: stream.Stream | str | Path, profile: str = "core") -> str:
+def encode(
+    source: stream.Stream | str | Path, profile: str = "core", report: Callable[[str], None] | None = None
+) -> str:
     """The score text of a score.
 
     source: a music21 score, or the path of any file that music21 reads (MusicXML and MXL are read
         directly, .sclm is read as score text), or the name of a work of music21's corpus ("bach/bwv66.6")
     profile: "core", "full", or the core with more by name, "core+lyrics+slurs"
+    report: takes a line for each guess and each loss where the source is MIDI, ABC or Humdrum
 
     Raises SourceError where the source is no score, ScoreError where it is beyond the format's bounds.
 
     >>> scorelm.encode("bach/bwv66.6")  # doctest: +SKIP
     """
-    return write(transform.strip(load(source), profile))
+    return write(transform.strip(load(source, report), profile))
 
 
-def load(source: stream.Stream | str | Path) -> Score:
+def load(source: stream.Stream | str | Path, report: Callable[[str], None] | None = None) -> Score:
     """The data model of a score: see ``encode``."""
     if not isinstance(source, (str, Path)):
         from scorelm import music21_bridge
@@ -44,14 +47,17 @@ def load(source: stream.Stream | str | Path) -> Score:
         if not music21_bridge.is_stream(source):
             raise ScorelmError(f"expected a music21 score or a path, not {type(source).__name__}")
         return music21_bridge.from_music21(source)
-    scores = list(load_all(source))
+    scores = load_all(source, report)
     if len(scores) != 1:
         raise ScorelmError(f"{source}: holds {len(scores)} scores; scorelm.api.load_all gives each")
     return scores[0][0]
 
 
-def load_all(source: str | Path) -> list[tuple[Score, str, str]]:
-    """(score, title, composer) of each score in a file; a tune book holds many."""
+def load_all(source: str | Path, report: Callable[[str], None] | None = None) -> list[tuple[Score, str, str]]:
+    """(score, title, composer) of each score in a file; a tune book holds many.
+
+    report: takes a line for each guess and each loss of the reader of MIDI, ABC and Humdrum
+    """
     path = Path(source)
     if path.suffix.lower() in MUSICXML_ENDINGS and path.is_file():
         from scorelm.musicxml.reader import score_from_xml, titles
@@ -66,8 +72,11 @@ def load_all(source: str | Path) -> list[tuple[Score, str, str]]:
     if not path.is_file():
         found = music21_bridge.corpus_path(str(source))
         if found is not None and found.suffix.lower() in MUSICXML_ENDINGS:
-            return load_all(found)
+            return load_all(found, report)
     streams = music21_bridge.read_streams(source)
+    for number, score in enumerate(streams, 1):
+        for said in music21_bridge.notices(score) if report else ():
+            report(said if len(streams) == 1 else f"#{number}: {said}")  # type: ignore[misc]
     return [(music21_bridge.from_music21(s), *music21_bridge.titles(s)) for s in streams]
 
 

@@ -75,11 +75,11 @@ def check(path: str | Path, profile: str = "full", name: str = "") -> Iterator[C
     """
     name = name or str(path)
     roots = _roots(path)
-    for number, root in enumerate(roots, 1):
-        yield _checked(root, name if len(roots) == 1 else f"{name}#{number}", profile)
+    for number, (root, said) in enumerate(roots, 1):
+        yield _checked(root, said, name if len(roots) == 1 else f"{name}#{number}", profile)
 
 
-def _checked(root: etree._Element, name: str, profile: str) -> Checked:
+def _checked(root: etree._Element, said: list[str], name: str, profile: str) -> Checked:
     before = inventory(root)
     score = score_from_xml(root, name)
     text = write(strip(score, profile))
@@ -87,17 +87,22 @@ def _checked(root: etree._Element, name: str, profile: str) -> Checked:
     left_out = [
         f"{count - after.kinds[kind]} {kind}" for kind, count in before.kinds.items() if count > after.kinds[kind]
     ]
-    return Checked(name, list(_differences(before, after)), left_out, before.total, list(notices(root, score)))
+    return Checked(name, list(_differences(before, after)), left_out, before.total, [*said, *notices(root, score)])
 
 
-def _roots(path: str | Path) -> list[etree._Element]:
+def _roots(path: str | Path) -> list[tuple[etree._Element, list[str]]]:
+    """The MusicXML of each score of a file, and what its reader guessed or left out."""
     if Path(path).suffix.lower() in MUSICXML_ENDINGS:
-        return [open_xml(read_bytes(path), str(path))]
+        return [(open_xml(read_bytes(path), str(path)), [])]
     if Path(path).suffix.lower() == ".sclm":
-        return [open_xml(write_musicxml(load(path)), str(path))]
+        return [(open_xml(write_musicxml(load(path)), str(path)), [])]
     from scorelm import music21_bridge
 
-    return [open_xml(music21_bridge.export(s), str(path)) for s in music21_bridge.read_streams(path)]
+    return [
+        (open_xml(music21_bridge.export(s), str(path)), music21_bridge.notices(s))
+        for s in music21_bridge.read_streams(path)
+        if s.parts
+    ]
 
 
 def inventory(root: etree._Element) -> Inventory:

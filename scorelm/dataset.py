@@ -31,6 +31,7 @@ from scorelm.notation.writer import write
 Result = tuple[list[dict[str, Any]], str]  # the rows of a file, or the reason why there are none
 Read = Callable[[Sequence["Work"], str], Generator[Result, None, None]]  # works, profile -> a result each, in order
 SPLITS = ("train", "validation", "test")
+BESIDE = ("failed", "notices")  # written where there is anything to say
 SCORE_ENDINGS = (
     ".musicxml",
     ".xml",
@@ -69,6 +70,7 @@ class Report:
     quarters: float = 0.0
     lexemes: int = 0
     failed: list[dict[str, str]] = field(default_factory=list)
+    noticed: list[dict[str, Any]] = field(default_factory=list)
 
 
 def chorales(extra: bool = False) -> list[Work]:
@@ -131,12 +133,15 @@ def _is_score(path: Path) -> bool:
 
 def rows(work: Work, profile: str) -> list[dict[str, Any]]:
     """The dataset's rows of one file: one, or one for each tune of a tune book."""
-    scores = load_all(work.path)
+    said: list[str] = []
+    scores = load_all(work.path, said.append)
     out = []
     for number, (score, title, composer) in enumerate(scores, 1):
         kept = strip(score, profile)
         source = work.source if len(scores) == 1 else f"{work.source}#{number}"
         out.append({"text": write(kept), "source": source, "title": title, "composer": composer, **counts(kept)})
+    if said and out:
+        out[0]["notices"] = said  # which ``make`` writes to a file of their own
     return out
 
 
@@ -207,6 +212,8 @@ def make(
     file_timeout_s: a file that takes longer is given up; 0 for no limit
     read: another way to read the works, in order, instead of workers
 
+    ``notices.jsonl`` names what was guessed and left out of MIDI, ABC and Humdrum.
+
     The bytes depend on the works alone, not on the number of workers. The files change all at once, at the end.
     What was read is kept in a journal until then: the same job, stopped and started again, goes on where it was.
     """
@@ -217,7 +224,7 @@ def make(
         with tempfile.TemporaryDirectory(prefix="scorelm-") as staging:
             shards = remote.Shards(url, job)
             report, new = _make(works, shards, Path(staging), profile, validation, test, read)
-            remote.publish(url, job, new, gone=() if report.failed else ("failed.jsonl",))
+            remote.publish(url, job, new, gone=[f"{name}.jsonl" for name in BESIDE if f"{name}.jsonl" not in new])
         return report
     folder = Path(remote.local(str(folder)))
     folder.mkdir(parents=True, exist_ok=True)
@@ -225,8 +232,9 @@ def make(
     report, new = _make(works, journal, folder, profile, validation, test, read)
     for name, path in new.items():
         os.replace(path, folder / name)
-    if not report.failed:
-        (folder / "failed.jsonl").unlink(missing_ok=True)
+    for name in (f"{name}.jsonl" for name in BESIDE):
+        if name not in new:
+            (folder / name).unlink(missing_ok=True)
     journal.path.unlink()
     return report
 
@@ -248,7 +256,7 @@ def _make(
         for result in _watched(results, rest, len(works)):
             journal.add(result)
     report = Report()
-    new = {f"{name}.jsonl": folder / f".{name}.jsonl.new" for name in (*SPLITS, "failed")}
+    new = {f"{name}.jsonl": folder / f".{name}.jsonl.new" for name in (*SPLITS, *BESIDE)}
     with contextlib.ExitStack() as stack:
         files = {
             name.removesuffix(".jsonl"): stack.enter_context(path.open("w", encoding="utf-8"))
@@ -260,13 +268,17 @@ def _make(
                 report.failed.append({"source": work.source, "reason": reason})
                 files["failed"].write(json.dumps(report.failed[-1], ensure_ascii=False) + "\n")
             for row in found:
+                if "notices" in row:
+                    report.noticed.append({"source": work.source, "notices": row.pop("notices")})
+                    files["notices"].write(json.dumps(report.noticed[-1], ensure_ascii=False) + "\n")
                 files[split].write(json.dumps(row, ensure_ascii=False) + "\n")
                 report.works[split] += 1
                 report.notes += row["notes"]
                 report.quarters += row["quarters"]
                 report.lexemes += len(cut(row["text"]))
-    if not report.failed:
-        new.pop("failed.jsonl").unlink()
+    for name, lines in (("failed", report.failed), ("notices", report.noticed)):
+        if not lines:
+            new.pop(f"{name}.jsonl").unlink()
     return report, new
 
 

@@ -1,4 +1,4 @@
-"""To and from music21: the only module of the project that knows it.
+"""To and from music21, which nothing else knows but the readers of other sources.
 
 A stream becomes a data model by way of MusicXML, and back, so that both ways of reading a score meet
 in one reader. music21's writer is held from notating anew: what is in the stream is what is written.
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MAX_DIVISIONS = 2**24
 ORIGIN = "scorelm_origin"  # in a score's editorial: what it was made from
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
+NOTICES = "scorelm_notices"  # in a score's editorial: what its reader guessed or left out
 LENGTH = "scorelm_quarters"  # in a measure's editorial: its length where its contents end before
 
 
@@ -39,7 +40,6 @@ def read_streams(source: str | Path) -> list[stream.Score]:
 
     Raises SourceError where the file is missing, too large, or not a score for music21.
     """
-    from music21 import converter, corpus
     from music21 import stream as streams
 
     path = Path(source)
@@ -49,11 +49,12 @@ def read_streams(source: str | Path) -> list[stream.Score]:
             if path.is_file():
                 if path.stat().st_size > MAX_FILE_BYTES:
                     raise SourceError(f"{path}: {path.stat().st_size} bytes, more than the limit of {MAX_FILE_BYTES}")
-                found = converter.parse(path, forceSource=True, storePickle=False)
-            elif corpus_path(str(source)) is None:
-                raise SourceError(f"{source}: no such file, nor a work of music21's corpus")
+                found = _read_file(path)
             else:
-                found = corpus.parse(str(source), forceSource=True)
+                work = corpus_path(str(source))
+                if work is None:
+                    raise SourceError(f"{source}: no such file, nor a work of music21's corpus")
+                found = _read_file(work)
     except SourceError:
         raise
     except Exception as error:  # noqa: BLE001  # music21 raises anything on a broken file
@@ -61,6 +62,34 @@ def read_streams(source: str | Path) -> list[stream.Score]:
     if isinstance(found, streams.Opus):
         return [_as_score(s) for s in found.scores]
     return [_as_score(found)]
+
+
+def _read_file(path: Path) -> stream.Stream:
+    """The stream of a file, by the reader of its kind, which leaves its notices in the stream's editorial."""
+    from music21 import converter
+    from music21 import stream as streams
+
+    ending = path.suffix.lower()
+    if ending in (".mid", ".midi"):
+        from scorelm.sources import midi
+
+        score, said = midi.read(path.read_bytes(), str(path))
+        score.editorial[NOTICES] = said
+        return score
+    if ending in (".abc", ".krn"):
+        from scorelm.sources import abc, humdrum
+
+        reader = abc.read if ending == ".abc" else humdrum.read
+        scores = reader(path.read_bytes(), str(path))
+        for score, said in scores:
+            score.editorial[NOTICES] = said
+        return scores[0][0] if len(scores) == 1 else streams.Opus([score for score, _ in scores])
+    return converter.parse(path, forceSource=True, storePickle=False)
+
+
+def notices(source: stream.Stream) -> list[str]:
+    """What the reader of a file guessed or left out, where it said so."""
+    return list(source.editorial.get(NOTICES, ()) if source.hasEditorialInformation else ())
 
 
 def corpus_path(name: str) -> Path | None:
@@ -219,10 +248,21 @@ def _state_measures(score: Score, out: stream.Score) -> None:
 def midi(score: Score) -> bytes:
     """The score as a MIDI file."""
     from music21 import midi as midis
+    from music21 import repeat, spanner
+    from music21 import stream as streams
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        out = midis.translate.streamToMidiFile(to_music21(score)).writestr()
+        played = to_music21(score)
+        try:
+            played.expandRepeats()
+        except repeat.ExpanderException:  # repeats that cannot be played: once through, as written
+            for part in played.parts:
+                for measure in part.getElementsByClass(streams.Measure):
+                    measure.leftBarline = measure.rightBarline = None
+                    measure.removeByClass(repeat.RepeatMark)
+                part.removeByClass(spanner.RepeatBracket)
+        out = midis.translate.streamToMidiFile(played).writestr()
     return bytes(out)
 
 
@@ -280,10 +320,8 @@ def _divisions(score: stream.Score) -> Iterator[None]:
     """music21 writes all durations in one unit, 10080 a quarter, and rounds; take one that holds them all."""
     from music21 import defaults
 
-    needed = 1
-    for element in score.recurse():
-        for length in (element.offset, element.duration.quarterLength):
-            needed = lcm(needed, Fraction(length).limit_denominator(65536).denominator)
+    lengths = {x for e in score.recurse() for x in (e.offset, e.duration.quarterLength)}
+    needed = lcm(1, *(Fraction(x).limit_denominator(65536).denominator for x in lengths))
     before = defaults.divisionsPerQuarter
     defaults.divisionsPerQuarter = needed if needed <= MAX_DIVISIONS else before
     try:
@@ -294,7 +332,7 @@ def _divisions(score: stream.Score) -> Iterator[None]:
 
 def _restore(root: etree._Element, score: stream.Score) -> None:
     """What music21's writer drops or mangles: programs, numbers like "X1", uncounted measures, time without notes."""
-    from music21 import layout
+    from music21 import defaults, layout
     from music21 import stream as streams
 
     second = {
@@ -303,9 +341,12 @@ def _restore(root: etree._Element, score: stream.Score) -> None:
         for staff in group.getSpannedElements()[1:]
         if isinstance(staff, streams.PartStaff)
     }
+    _restore_names(root, score)
     parts = [p for p in score.parts if id(p) not in second]
     headers = root.findall("part-list/score-part")
     for part, header, element in zip(parts, headers, root.findall("part")):
+        if not part.partName and header.findtext("part-name") == defaults.partName:
+            header.find("part-name").text = ""
         instrument = part.getInstrument(returnDefault=False)
         program = None if instrument is None else instrument.midiProgram
         if program is not None and header.find("midi-instrument/midi-program") is None:
@@ -322,6 +363,22 @@ def _restore(root: etree._Element, score: stream.Score) -> None:
             length = measure.editorial.get(LENGTH) if measure.hasEditorialInformation else None
             if length is not None:
                 _lengthen(out, length, element)
+
+
+def _restore_names(root: etree._Element, score: stream.Score) -> None:
+    """music21 names a score without title and composer after itself."""
+    from music21 import defaults
+
+    metadata = score.metadata
+    if metadata is None or not metadata.bestTitle:
+        for title in root.findall("movement-title"):
+            if title.text == defaults.title:
+                root.remove(title)
+    if metadata is None or not metadata.composer:
+        for identification in root.findall("identification"):
+            for creator in identification.findall("creator"):
+                if creator.text == defaults.author:
+                    identification.remove(creator)
 
 
 def _lengthen(measure: etree._Element, length: Fraction, part: etree._Element) -> None:
