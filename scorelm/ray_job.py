@@ -63,12 +63,7 @@ def cluster(address: str = "", workers: int | None = None) -> Iterator[None]:
     except ImportError as error:
         raise ConfigError(f'--ray needs Ray: pip install "scorelm[ray]" ({error})') from None
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is in failed.jsonl
-    limit = {"SCORELM_MAX_FILE_BYTES": str(MAX_FILE_BYTES)}
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": limit},
-                 **settings)  # fmt: skip
-    except ConnectionError as error:
-        raise ConfigError(f"{error} (one that wants a token: RAY_AUTH_MODE=token)") from None
+    _start(address, settings)
     try:
         _check_version()
         yield
@@ -171,6 +166,25 @@ def answer(item: Item, profile: str, file_timeout_s: float) -> dict[str, Any]:
             path = stack.enter_context(remote.as_file(item["data"], item["path"]))
         result, reason = _process.ask((Work(path, item["source"]), profile), file_timeout_s)
     return {"number": item["number"], "result": json.dumps([[], reason] if reason else result)}
+
+
+def _start(address: str, settings: dict[str, Any]) -> None:
+    import ray
+
+    limit = {"SCORELM_MAX_FILE_BYTES": str(MAX_FILE_BYTES)}
+    for last in (False, False, True):
+        try:
+            ray.init(
+                address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": limit},
+                **settings,
+            )  # fmt: skip
+            return
+        except ConnectionError as error:
+            raise ConfigError(f"{error} (one that wants a token: RAY_AUTH_MODE=token)") from None
+        except Exception as error:  # noqa: BLE001  # Ray raises that itself where it has no 30 seconds for its start
+            ray.shutdown()
+            if last or address != "local":
+                raise ScorelmError(f"Ray could not be started: {error}") from None
 
 
 def _check_reachable(address: str) -> None:
