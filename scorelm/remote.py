@@ -12,7 +12,7 @@ import contextlib
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -141,7 +141,7 @@ class Shards:
         self.done, self.lines = end, []
 
 
-def publish(url: str, job: str, new: Mapping[str, Path], gone: tuple[str, ...] = ()) -> None:
+def publish(url: str, job: str, new: Mapping[str, Path], gone: Sequence[str] = ()) -> None:
     """Put local files under a URL by their names: all go up first, then each is moved to its place.
 
     gone: names that shall not be there any more. What is unfinished under the URL is deleted.
