@@ -13,12 +13,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # matrices this small lose by threads; before numpy is loaded
 
 import numpy as np
 
