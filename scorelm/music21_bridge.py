@@ -100,9 +100,11 @@ def corpus_path(name: str) -> Path | None:
     from music21 import corpus
 
     try:
-        path = Path(str(corpus.getWork(name)))
+        found_work = corpus.getWork(name)
     except Exception:  # noqa: BLE001  # music21 raises several types here
         return None
+    several = found_work if isinstance(found_work, list) else [found_work]  # one work in several formats
+    path = min((Path(str(p)) for p in several), key=lambda p: p.suffix not in (".mxl", ".xml", ".musicxml"))
     wanted = PurePosixPath(name.lower()).parts
     for found in (path, path.with_suffix("")):
         if wanted and tuple(part.lower() for part in found.parts[-len(wanted) :]) == wanted:
