@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from scorelm.config import FIELDS, TrainConfig
+from scorelm.errors import ConfigError
 
 
 def model_card(config: TrainConfig, metrics: dict[str, Any]) -> str:
@@ -54,3 +57,19 @@ divided by the length of the pieces in quarter notes.
 | --- | --- |
 {settings}
 """
+
+
+def add_figures(folder: Path, split: str, table: str, command: str) -> None:
+    """Put a table of scorelm.evaluate into the card of a model, in the place of an earlier one of the same split."""
+    card = folder / "README.md"
+    title = f"## Judged on {split}"
+    block = f"{title}\n\n    {command}\n\n```\n{table}\n```\n"
+    try:
+        text = card.read_text(encoding="utf-8")
+        old = re.compile(rf"{title}\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
+        text = old.sub("", text).rstrip() + "\n\n" + block
+        new = card.with_name(".README.md.new")
+        new.write_text(text, encoding="utf-8")
+        new.replace(card)
+    except OSError as error:
+        raise ConfigError(f"{card}: {error.strerror}") from None

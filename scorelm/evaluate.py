@@ -34,12 +34,15 @@ from scorelm.likelihood import (
 from scorelm.notation.lexemes import IDS, cut
 from scorelm.notation.model import chords
 from scorelm.notation.reader import parse
+from scorelm.notation.transform import extract
+from scorelm.notation.writer import write
 from scorelm.published import NOT_COMPARED, PUBLISHED
 from scorelm.tokenizer import Tokens
 
 # validation pieces that the train split holds almost the same
 NEAR_DOUBLES = ("bach/bwv253.mxl", "bach/bwv280.mxl", "bach/bwv414.mxl")
 VOICES = 4  # parts of the scores whose figure is given by voice
+CHOIR = ("Soprano", "Alto", "Tenor", "Bass")
 CONDITIONAL = ("pitch", "duration")
 DEFAULT_LENGTH = 1024
 
@@ -87,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
         "--max-length", type=int, metavar="N", help="tokens the model reads at once; default: as it was trained"
     )
     out.add_argument("--json", metavar="FILE", help="write all figures there")
+    out.add_argument("--card", action="store_true", help="write the table into the model's README.md")
     out.add_argument("--picture", metavar="FILE", help="draw the figures: .png or .svg")
     return out
 
@@ -127,9 +131,22 @@ def work(options: argparse.Namespace) -> int:
     print(table(found))
     if options.json:
         Path(options.json).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if options.card:
+        from scorelm.card import add_figures
+
+        add_figures(Path(options.model), options.split, table(found), command(options))
     if options.picture:
         draw_figures(found, options.picture)
     return 0
+
+
+def command(options: argparse.Namespace) -> str:
+    """What was asked for, as it would be typed again."""
+    out = f"python -m scorelm.evaluate {options.model} --split {options.split}"
+    if options.samples:
+        out += f" --samples {options.samples} --seed {options.seed}"
+        out += f" --temperature {options.temperature:g} --top-p {options.top_p:g}"
+    return out + (f" --keys {options.keys}" if options.keys > 1 else "")
 
 
 def say(line: str) -> None:
@@ -175,6 +192,7 @@ def trained_length(folder: Path, most: int) -> int:
 def likelihood(judge: Judge, rows: Sequence[dict[str, Any]], seed: int, keys: int = 1) -> dict[str, Any]:
     """The figures of the pieces of some rows of a dataset."""
     readings: list[Reading] = []
+    sung: list[Reading] = []
     mixed: list[float] = []
     for number, row in enumerate(rows, 1):
         source = str(row.get("source", number))
@@ -183,6 +201,8 @@ def likelihood(judge: Judge, rows: Sequence[dict[str, Any]], seed: int, keys: in
         except FormatError as error:
             raise ConfigError(f"{source}: {error}") from None
         readings.append(reading)
+        choir = choir_of(row["text"])
+        sung.append(reading if choir is None else read(judge, choir, source))
         if keys > 1:
             others = [sum(judge.losses(text)) for text in in_keys(row["text"], keys)[1:]]
             mixed.append(mixture([reading.nats, *others], keys))
@@ -206,6 +226,9 @@ def likelihood(judge: Judge, rows: Sequence[dict[str, Any]], seed: int, keys: in
         out["without_near_doubles"] |= {**rates(others), "intervals_95": intervals(others, seed)}
     if choirs := [r for r in readings if r.parts == VOICES]:
         out["pieces_of_four_parts"] = {"pieces": len(choirs), **rates(choirs), "intervals_95": intervals(choirs, seed)}
+    if any(a is not b for a, b in zip(readings, sung)):
+        out["choir_alone"] = {"pieces": len(sung), **rates(sung), "intervals_95": intervals(sung, seed)}
+        out["choir_alone"]["counted"] = "of pieces with instruments the text of the four singing parts alone"
     if judge.lexemes:
         out |= parted(readings, choirs)
     if keys > 1:
@@ -216,6 +239,16 @@ def likelihood(judge: Judge, rows: Sequence[dict[str, Any]], seed: int, keys: in
         for r in readings
     ]
     return out
+
+
+def choir_of(text: str) -> str | None:
+    """The text of soprano, alto, tenor and bass alone, as published grids have them; None where there is no more."""
+    score = parse(text)
+    if len(score.parts) <= VOICES:
+        return None
+    names = [part.name.split()[0] if part.name.strip() else "" for part in score.parts]
+    chosen = [names.index(voice) + 1 for voice in CHOIR if voice in names]
+    return write(extract(score, parts=chosen)) if len(chosen) == VOICES else None
 
 
 def read(judge: Judge, text: str, source: str = "") -> Reading:

@@ -43,6 +43,8 @@ def table(found: dict[str, Any]) -> str:
     if "pieces_of_four_parts" in found:
         four = found["pieces_of_four_parts"]
         lines.append(_rates(f"  the {four['pieces']} pieces of four parts alone", four))
+    if "choir_alone" in found:
+        lines.append(_rates("  the four singing parts of every piece alone", found["choir_alone"]))
     if "mixture_of_keys" in found:
         lines.append(_rates(f"  mixture over {found['mixture_of_keys']['keys']} keys", found["mixture_of_keys"]))
     if "conditional" in found:

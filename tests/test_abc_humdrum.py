@@ -53,13 +53,13 @@ def test_a_feature_of_abc_is_in_the_score(body: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        ("C D E F|\nw:Hal-le-lu-jah", '"Hal-"C"-le-"D"-lu-"E"-jah"F'),
-        ("C D E F|\nw:a * b~c _", '"a"CD"b c"EF'),
-        ("(C D) !p!!trill!E .F|", "!p!"),
+        ("C D E F|\nw:Hal-le-lu-jah", '_"Hal-le-lu-jah"CDEF'),
+        ("C D E F|\nw:a * b~c _", r'_"a _ b\sc"CDEF'),
+        ("(C D) !p!!trill!E .F|", "p!trill!"),
         ('"Am7"C "Bb/d"D2 E|', "!chord!"),
         ("!<(!C D!<)! E2|", "<"),
         ("[P:A]C4|", '!rehearsal!"A"'),
-        ('"^dolce"C4|', '!words-above!"dolce"'),
+        ('"^dolce"C4|', '^"dolce"wC'),
     ],
 )
 def test_notation_of_abc_is_in_the_full_score(body: str, text: str) -> None:
@@ -154,7 +154,7 @@ KERN = """!!!OTL: Air
 def test_humdrum_keeps_what_music21_drops() -> None:
     ((score, said),) = humdrum.read(KERN.encode(), "x")
     text = scorelm.encode(score, "full")
-    for word in ('P"Alto"', 'P"Bass"', "!common!", '"Hal-"', "!p!", "!f!", "RwC,+G,", "!end!", '!title!"Air"'):
+    for word in ('P"Alto"', 'P"Bass"', "!common!", '_"Hal-le-"', "<p", "Sr", "RwC,+G,", "!end!", '!title!"Air"'):
         assert word in text, (word, text)
     assert len(score.recurse().getElementsByClass("Slur")) == 1
     assert "line 18: left out: *>B, a section or an order of sections" in said

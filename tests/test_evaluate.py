@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scorelm.evaluate import NEAR_DOUBLES, load, main, read
+from scorelm.card import add_figures
+from scorelm.evaluate import NEAR_DOUBLES, choir_of, load, main, read
 from scorelm.generation import SHIPPED
 from scorelm.notation.reader import parse
 from scorelm.published import PUBLISHED
@@ -133,3 +134,21 @@ def test_a_model_with_sub_words_pays_for_every_token_and_has_no_breakdown(
     assert found["nats_per_sixteenth"] > 1
     assert evaluate(sub_word_model, "--dataset", dataset, "--samples", 1) == 2
     assert "--samples needs a model whose tokens" in capsys.readouterr().err
+
+
+def test_the_choir_is_taken_out_of_a_score_with_instruments() -> None:
+    parts = 'P"Horn"C;P"Soprano 1"c;P"Soprano 2"B;P"Alto"G;P"Tenor"E;P"Bass"C,'
+    assert choir_of(f"|T1:4{parts}|") == '|\nT1:4P"Soprano 1"c;P"Alto"G;P"Tenor"E;P"Bass"C,|\n'
+    assert choir_of('|T1:4P"Soprano"c;P"Alto"G;P"Tenor"E;P"Bass"C,|') is None
+    assert choir_of('|T1:4P"A"c;P"B"c;P"C"c;P"D"c;P"E"c|') is None
+
+
+def test_a_table_stands_once_in_the_card(tmp_path: Path) -> None:
+    card = tmp_path / "README.md"
+    card.write_text("# A student\n\n## Made by\n\n    train\n", encoding="utf-8")
+    for figure in ("1.5", "1.4"):
+        for split in ("test", "validation"):
+            add_figures(tmp_path, split, f"nats {figure}", "python -m scorelm.evaluate")
+    text = card.read_text(encoding="utf-8")
+    assert text.count("## Judged on test\n") == text.count("## Judged on validation\n") == 1
+    assert "1.5" not in text and "## Made by\n\n    train" in text
