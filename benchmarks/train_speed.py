@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Tokens a second of train.py beside a plain transformers.Trainer with its defaults: same model, same texts, one run.
+"""Tokens a CPU second of train.py beside a plain transformers.Trainer with its defaults: same model, same texts, one run.
 
     python benchmarks/train_speed.py --steps 30 --json train_speed.json
 
 Both train the model of train_cfg.json on the train split, eight texts a step, on the CPU's threads that are given.
 The Trainer gets the texts as a dataset of token ids and transformers' own collator, nothing else is set. What is
-counted are tokens that are learnt; padding is none. The first steps of each are left out.
+counted are tokens that are learnt; padding is none. Seconds are of the processor, so that other work on the machine
+counts for little. The first steps of each are left out.
 """
 
 from __future__ import annotations
@@ -43,11 +44,11 @@ def ours(config_file: str, dataset: str, steps: int, threads: int) -> float:
         stream = iter(Batches(trainer.corpus, trainer.tokens, config, Place()))
         for step in range(WARM + steps):
             if step == WARM:
-                started, before = time.perf_counter(), trainer.tokens_seen
+                started, before = time.process_time(), trainer.tokens_seen
             trainer._learn(next(stream), 0)
             trainer.averaged.update(trainer.plain)
             trainer.step += 1
-        return (trainer.tokens_seen - before) / (time.perf_counter() - started)
+        return (trainer.tokens_seen - before) / (time.process_time() - started)
 
 
 def theirs(config_file: str, dataset: str, steps: int, threads: int) -> float:
@@ -72,7 +73,7 @@ def theirs(config_file: str, dataset: str, steps: int, threads: int) -> float:
 
     class Watch(TrainerCallback):
         def on_step_end(self, *_: object, **__: object) -> None:
-            seen.append((time.perf_counter(), count))
+            seen.append((time.process_time(), count))
 
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
