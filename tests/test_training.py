@@ -19,6 +19,7 @@ from scorelm.notation.sound import sound_problems
 from scorelm.tokenizer import Tokens, build_tokenizer
 from scorelm.training import train
 from scorelm.training.batches import IGNORED, Batches, Place
+from scorelm.training.checkpoints import Checkpoints
 from scorelm.training.corpus import Corpus, in_all_keys
 from scorelm.training.windows import windows
 
@@ -197,3 +198,45 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(config: TrainConfig, tmp_pat
     logs = [(tmp_path / f"{run}-checkpoints" / "log.jsonl").read_text() for run in ("whole", "stopped")]
     assert logs[0] == logs[1]
     assert sorted(p.name for p in checkpoints.glob("step-*")) == ["step-0000006", "step-0000008"]
+
+
+def test_a_disk_without_room_is_said_before_any_work(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**6, 10**6, 10))
+    with pytest.raises(ConfigError, match="save_total_limit"):
+        train(replace(config, output_dir=str(tmp_path / "full"), save_steps=2))
+    assert not (tmp_path / "full").exists()
+
+
+def test_a_checkpoint_that_is_half_written_is_none(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "model", limit=2)
+    for step in (5, 10, 15):
+        checkpoints.finish(checkpoints.begin(step), {"step": step})
+    (checkpoints.begin(20) / "model.safetensors").write_bytes(b"half")
+    (checkpoints.folder / "step-0000030").mkdir()  # without its state
+    newest = checkpoints.newest()
+    assert newest is not None and newest.name == "step-0000015"
+    assert not (checkpoints.folder / "step-0000005").exists()
+
+
+def test_training_stops_early_and_begins_anew_beside_old_checkpoints(config: TrainConfig, tmp_path: Path) -> None:
+    config = replace(
+        config, output_dir=str(tmp_path / "model"), lr=1e-9, muon_lr=1e-9, ema_decay=0.0, eval_steps=2, patience=1,
+        max_steps=40, save_steps=2,
+    )  # fmt: skip
+    metrics = train(config)
+    assert metrics["history"][-1]["step"] < 40
+    train(config)
+    assert (tmp_path / "model-checkpoints.before").is_dir()
+
+
+def test_a_checkpoint_of_other_settings_is_not_gone_on_from(config: TrainConfig, tmp_path: Path) -> None:
+    config = replace(config, output_dir=str(tmp_path / "model"), save_steps=4)
+    train(config)
+    with pytest.raises(ConfigError, match="dropout"):
+        train(replace(config, dropout=0.5, resume=True))
