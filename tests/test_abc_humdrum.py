@@ -207,3 +207,10 @@ def test_a_dataset_names_what_was_guessed(tmp_path: Any) -> None:
     dataset.make([dataset.Work(tmp_path / "a.abc", "a.abc")], tmp_path / "out")
     assert "left out: field R" in (tmp_path / "out" / "notices.jsonl").read_text()
     assert "notices" not in (tmp_path / "out" / "train.jsonl").read_text()
+
+
+@pytest.mark.parametrize("said", ["clef=G8", "clef=treble8", "clef=treble-8", "clef=G2-8"])
+def test_a_treble_clef_an_octave_lower_is_said_in_several_ways(said: str) -> None:
+    from scorelm.sources.abc_fields import read_clef
+
+    assert read_clef(said)[0] == ("G", 2, -1)

@@ -17,8 +17,8 @@ NAMES = {
     "dor": "dorian", "phr": "phrygian", "lyd": "lydian", "loc": "locrian",
 }  # fmt: skip
 CLEF = re.compile(
-    r"(?:clef\s*=\s*)?\"?(treble|bass|alto|tenor|soprano|mezzosoprano|mezzo|baritone|perc(?:ussion)?|(?<=clef=)none|[GFC](?=\d)|"
-    r"(?<=clef=)[GFCP])(\d?)\s*([+\-^_]?8)?(?:va|vb)?\"?(?=\s|$)"
+    r"(?:clef\s*=\s*)?\"?(treble|bass|alto|tenor|soprano|mezzosoprano|mezzo|baritone|perc(?:ussion)?|(?<=clef=)none|[GFC](?=[1-58])|"
+    r"(?<=clef=)[GFCP])([1-5]?)\s*([+\-^_]?8)?(?:va|vb)?\"?(?=\s|$)"
 )
 LINES = {
     "treble": ("G", 2), "bass": ("F", 4), "alto": ("C", 3), "tenor": ("C", 4), "soprano": ("C", 1), "mezzosoprano": ("C", 2),
