@@ -9,6 +9,13 @@ from typing import Any
 
 from scorelm.config import FIELDS, TrainConfig
 from scorelm.errors import ConfigError
+from scorelm.tokenizer import TIME
+
+_TIMED = """
+It loads with `AutoModelForCausalLM`. Its positions are moments of the music: call it with
+`position_ids=scorelm.tokenizer.Tokens(tokenizer, timed=True).positions(ids)` and an attention mask of ones, without
+which transformers would take such positions for packed pieces.
+"""
 
 
 def model_card(config: TrainConfig, metrics: dict[str, Any]) -> str:
@@ -16,6 +23,7 @@ def model_card(config: TrainConfig, metrics: dict[str, Any]) -> str:
     changed = {n: v for n, v in asdict(config).items() if v != FIELDS[n].default}
     options = " ".join(f"--{n.replace('_', '-')} {v}" for n, v in changed.items())
     settings = "\n".join(f"| {n} | {v} |" for n, v in asdict(config).items())
+    calling = _TIMED if config.model_name is None and config.positions == TIME else ""
     base = config.model_name or "from scratch, on the lexemes of the score text format, version 1"
     return f"""---
 license: apache-2.0
@@ -28,7 +36,7 @@ tags: [music, symbolic-music, score]
 A GPT-NeoX (Pythia) language model that writes musical scores as score text. Start: {base}.
 
     python infer.py "|" -m FOLDER
-
+{calling}
 ## Data
 
 {metrics["training_texts"]} texts of `{config.dataset_dir}/train.jsonl` to train on, {metrics["validation_texts"]} of
