@@ -43,10 +43,13 @@ def test_a_new_chorale_is_sound_canonical_and_long_enough(shipped: Student, seed
 
 
 def test_the_shipped_student_writes_chorales(shipped: Student) -> None:
-    score = parse(written(shipped, seed=5))
-    notes = sum(len(chord.notes) for chord in chords(score))
-    assert len(score.parts) >= 4
-    assert 3 < notes / score.quarters < 6.5
+    texts = ["", "", "", ""]
+    for row, piece in shipped.write("|", seeds=range(4)):
+        texts[row] += piece
+    scores = [parse(text) for text in texts]
+    notes = sum(len(chord.notes) for score in scores for chord in chords(score))
+    assert sum(len(score.parts) == 4 for score in scores) >= 2
+    assert 0.7 < notes / sum(float(score.quarters) * len(score.parts) for score in scores) < 1.7
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -69,10 +72,13 @@ def test_the_prompt_stays_and_is_continued(shipped: Student) -> None:
     assert len(parse(text).measures) == 4
 
 
-def test_a_prompt_may_hold_lexemes_that_are_newer_than_the_model(shipped: Student) -> None:
+def test_a_prompt_may_hold_lexemes_that_are_newer_than_the_model(
+    untrained: Student, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prompt = '|\nT4:4P"Soprano"!clef-G2!{!untyped!d}wC|\n'
-    assert IDS["!untyped!"] >= shipped.known
-    assert written(shipped, prompt, measures=2).startswith(prompt)
+    monkeypatch.setattr(untrained, "known", IDS["!untyped!"])  # a model of the list as it was before
+    monkeypatch.setattr(untrained, "_ids", {})
+    assert written(untrained, prompt, measures=2).startswith(prompt)
 
 
 def test_measures_come_one_by_one(shipped: Student) -> None:
