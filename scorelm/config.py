@@ -31,7 +31,7 @@ class TrainConfig:
     num_layers: int = 5
     num_heads: int = 3
     intermediate_size: int = 768
-    dropout: float = 0.35
+    dropout: float = 0.3
     cut: str = (
         "joined"  # of a new model's text into tokens: "lexemes", or "joined", a duration with the pitch behind it
     )
@@ -48,7 +48,7 @@ class TrainConfig:
     warmup_steps: int = 100
     weight_decay: float = 0.1
     ema_decay: float = 0.998  # of the averaged weights, which are evaluated and saved; 0: no averaging
-    max_steps: int = 3800
+    max_steps: int = 3500
     max_minutes: float | None = None  # the schedule ends at this time or at max_steps, whichever comes first
     eval_steps: int = 250
     patience: int = 0  # stop after this many evaluations without a better one; 0: never
@@ -57,7 +57,7 @@ class TrainConfig:
     resume: bool = False  # go on from the newest checkpoint where there is one
     tensorboard: bool = False  # write its files beside the checkpoints
     transpose: bool = True  # train on every text in all keys within six sharps or flats
-    part_subsets: float = 0.15  # share of the texts that are read with some of their parts alone
+    part_subsets: float = 0.0  # share of the texts that are read with some of their parts alone
     mixed_precision: str = "auto"  # "bf16", "no", or bf16 where the processor has it
     threads: int = 0  # of the CPU; 0: torch decides
     seed: int = 1
