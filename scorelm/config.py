@@ -32,9 +32,7 @@ class TrainConfig:
     num_heads: int = 3
     intermediate_size: int = 768
     dropout: float = 0.3
-    cut: str = (
-        "joined"  # of a new model's text into tokens: "lexemes", or "joined", a duration with the pitch behind it
-    )
+    cut: str = "lexemes"  # of a new model's text into tokens, or "joined": a duration with the pitch behind it
     positions: str = "time"  # of a new model's tokens: "time" of the music, or "index" in the text
     rotary_share: float = 1.0  # of a head that turns with the position
     max_length: int = 1024  # a longer text is read in windows of this many tokens
