@@ -165,6 +165,11 @@ def test_slurs_that_overlap_are_told_apart_whatever_their_numbers() -> None:
     assert text_of(music) == "(iC(2D)E)2F"
 
 
+def test_a_slur_that_begins_and_goes_on_at_one_note_keeps_its_number() -> None:
+    both = '<slur type="start" number="2"/><slur type="continue" number="2"/>'
+    assert text_of(note("C", '<slur type="start"/>') + note("D", both)) == "(C!slur-continue!2(2D"
+
+
 def test_fingerings_belong_to_the_notes_of_a_chord_and_an_arpeggio_to_all() -> None:
     finger = "<technical><fingering>{}</fingering></technical><arpeggiate/>"
     chord = note("E", finger.format(2)) + note("C", finger.format(1), "<chord/>")

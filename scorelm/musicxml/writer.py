@@ -168,7 +168,9 @@ class _Part:
                 self._marks(out, marks, clock, number)
         length = measure.length if part.length is None else part.length
         empty = sum((a for m in measure.end if m.name == "empty-time" for a in m.args if not isinstance(a, str)), ZERO)
-        self._move(out, clock, length + empty)
+        usual = self.metre.time is not None and length == self.metre.time.quarters
+        if lines or clock or empty or not usual:  # a measure without anything lasts as its metre says
+            self._move(out, clock, length + empty)
         right = write_right(measure.end, self.ending)
         if right is not None:
             out.append(right)
@@ -262,7 +264,7 @@ class _Part:
                     Sub(element, "dot")
             if note is not None and not note.unpitched:
                 self._accidental(element, note, accidental)
-            if timed.tuplets:
+            if timed.tuplets and (not grace or timed.first_of):  # graces seldom say the ratio that they stand in
                 modification = Sub(element, "time-modification")
                 Sub(modification, "actual-notes").text = str(prod(t.actual for t in timed.tuplets))
                 Sub(modification, "normal-notes").text = str(prod(t.normal for t in timed.tuplets))
