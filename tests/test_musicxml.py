@@ -124,6 +124,18 @@ def test_a_duration_that_is_not_the_written_one_is_kept_exactly() -> None:
     assert text_of(FIRST.format(note("C", 11) + note("D", 37, "half"))) == "q@11:12Ch@37:12D|"
 
 
+def test_a_note_without_a_duration_lasts_what_the_cursor_moves_behind_it() -> None:
+    forward = "<forward><duration>48</duration></forward>"
+    rest = "<note><rest/><duration>0</duration><voice>1</voice><type>whole</type></note>"
+    assert text_of(FIRST.format(rest + forward)) == "wz|"
+
+
+def test_a_note_of_a_chord_without_a_voice_is_of_the_voice_before_it() -> None:
+    chord = note("C") + note("E", before="<chord/>") + "<backup><duration>12</duration></backup>"
+    low = note("D").replace("<voice>1", "<voice>5") + note("F", before="<chord/>").replace("<voice>1</voice>", "")
+    assert text_of(FIRST.format(chord + low)).endswith("C+E&D+F|")
+
+
 def test_ties_are_read_from_their_starts_and_written_with_their_ends() -> None:
     tied = note("C", 24, "half").replace("<voice>", '<tie type="start"/><voice>')
     score = read(FIRST.format(tied + note("C", 24, "half")))
@@ -155,6 +167,7 @@ def test_a_measure_rest_needs_no_value() -> None:
         '|\nK!_B^F:T3+2:8P"A"qCiB,+F%1:2Az|\n',
         '|\n@3TxP"A"h.C|\n@7:2CCCiD|\n',
         '|\nT4:4P"A"C$K3CF$K0F|\n',
+        '|\nT2:4P"A"[3{sd}icd{te}f{tg}]qc|\n',
     ],
 )
 def test_what_the_text_says_survives_musicxml(text: str) -> None:

@@ -71,6 +71,8 @@ def test_an_example_of_the_standard_survives_musicxml(text: str) -> None:
         ("<technical><bend><bend-alter>2</bend-alter><release/></bend></technical>", "!bend!2!release!C"),
         ('<slur type="start" number="5"/>', "(C"),
         ('<slur type="start"/><slur type="start" number="2"/>', "((2C"),
+        ('<slur type="start" line-type="dashed"/>', "!slur-dashed!(C"),
+        ("<technical><fret/><string/></technical>", "!fret!!string!C"),
         ('<arpeggiate direction="up"/>', "!arpeggio-up!C"),
         ('<glissando type="start" line-type="wavy">gliss.</glissando>', '!gliss(!"gliss."!line-wavy!C'),
         ('<fermata type="inverted">angled</fermata>', '!inverted-fermata!"angled"C'),
@@ -92,6 +94,9 @@ def test_what_stands_at_a_note(notations: str, spelled: str) -> None:
         ('<accidental cautionary="yes">natural</accidental>', "CU"),
         ("<accidental>slash-flat</accidental>", 'C!show-accidental!"slash-flat"'.replace("!show-accidental!", "*")),
         ("<notehead filled='no'>diamond</notehead>", "C!diamond!!head-open!"),
+        ('<notehead parentheses="yes">normal</notehead>', "C!head-parentheses!"),
+        ('<notehead filled="no">normal</notehead>', "C!head-open!"),
+        ("<lyric><text>1.</text><elision>\xa0</elision><text>Tra</text></lyric>", 'l"1."!elision!"\xa0""Tra"C'),
         ("<stem>none</stem>", "!stem-none!C"),
     ],
 )  # fmt: skip
@@ -114,6 +119,14 @@ def test_what_stands_beside_the_pitch(after: str, spelled: str) -> None:
         (direction('<octave-shift type="down" size="8"/>'), "!8va(!"),
         (direction('<octave-shift type="up" size="10"/>'), '!8vb(!"10"'),
         (direction('<pedal type="start" line="yes"/>'), '!ped(!"line"'),
+        (direction('<pedal type="change"/>'), "!ped-change!"),
+        (direction('<pedal type="change" line="yes"/>'), '!ped-change!"line"'),
+        (
+            direction("<accordion-registration><accordion-high/><accordion-middle>many</accordion-middle></accordion-registration>"),
+            '!accordion!"high middle"',
+        ),
+        ("<harmony><root><root-step>C</root-step></root></harmony>", '!chord!"C"'),
+        ("<figured-bass><duration>4</duration></figured-bass>", "!figured-bass!1"),
         (direction('<bracket type="start" line-end="down" number="3"/>'), '!bracket(!"down"'),
         (direction("<eyeglasses/>"), "!eyeglasses!"),
         (
@@ -150,6 +163,11 @@ def test_slurs_that_overlap_are_told_apart_whatever_their_numbers() -> None:
     )
     music += note("E", both, kind="eighth", duration="2") + note("F", stop, kind="eighth", duration="2")
     assert text_of(music) == "(iC(2D)E)2F"
+
+
+def test_a_slur_that_begins_and_goes_on_at_one_note_keeps_its_number() -> None:
+    both = '<slur type="start" number="2"/><slur type="continue" number="2"/>'
+    assert text_of(note("C", '<slur type="start"/>') + note("D", both)) == "(C!slur-continue!2(2D"
 
 
 def test_fingerings_belong_to_the_notes_of_a_chord_and_an_arpeggio_to_all() -> None:
@@ -214,6 +232,66 @@ def test_instruments_of_a_drum_set_are_told_apart() -> None:
     assert text_of(hit + hit, part_list=part_list) == (
         '!instrument-name!"Kick"0,0""!instrument-name!"Snare"0,39""nc!instrument-id!2nc!instrument-id!2'
     )
+
+
+@pytest.mark.parametrize(
+    ("second", "spelled"),
+    [
+        ("<notations><articulations><staccato/></articulations></notations>", "C`.+E"),
+        ('<type size="cue">quarter</type>', "C`!small!+E"),
+        ("<stem>none</stem>", "C`!stem-none!+E"),
+    ],
+)
+def test_what_one_note_of_a_chord_bears_stays_its_own(second: str, spelled: str) -> None:
+    low = f"<note><chord/><pitch><step>C</step><octave>4</octave></pitch><duration>4</duration>{second}</note>"
+    if "type" not in second:
+        low = low.replace("</duration>", "</duration><type>quarter</type>")
+    assert text_of(note("E") + low + D) == spelled + "D"
+
+
+def test_what_all_notes_of_a_chord_bear_is_said_once() -> None:
+    small = "<notehead>x</notehead><stem>none</stem>"
+    assert text_of(note("C", after=small) + note("E", after=small, start="<chord/>") + D) == "!stem-none!C!x!+E!x!D"
+
+
+@pytest.mark.parametrize(
+    ("ending", "spelled"),
+    [("number=''", '!ending!""'), ("number='1,2'", '!ending!"1,2"'), ("number='0, 1, 5'", '!ending!"1, 5""0, 1, 5"')],
+)
+def test_an_ending_keeps_the_numbers_that_it_has(ending: str, spelled: str) -> None:
+    barline = f"<barline location='left'><ending {ending} type='start'/></barline>"
+    xml = SCORE.format(music=barline + C + D, attributes="", head="", list=PART)
+    score = score_from_xml(open_xml(xml.encode(), "test"))
+    assert write(score) == f'|\n{spelled}T2:4P"A"CD|\n'
+    assert score_from_xml(open_xml(write_musicxml(score), "again")) == score
+
+
+def test_a_barline_said_twice_is_one() -> None:
+    end = "<barline><bar-style>light-heavy</bar-style></barline>"
+    assert text_of(C + D + end + end) == "CD!end!"
+
+
+def test_a_sign_can_be_hidden_on_one_staff_alone() -> None:
+    attributes = (
+        "<staves>2</staves><time number='1'><beats>2</beats><beat-type>4</beat-type></time>"
+        "<time number='2' print-object='no'><beats>2</beats><beat-type>4</beat-type></time>"
+    )
+    low = note("C", after="<staff>2</staff>", kind="half", duration="8")
+    xml = SCORE.format(
+        music=f"{C}{D}<backup><duration>8</duration></backup>{low}", attributes=attributes, head="", list=PART
+    )
+    score = score_from_xml(open_xml(xml.encode(), "test"))
+    assert write(score) == '|\nT2:4P2"A"CD/!time-hidden!hC|\n'
+    assert score_from_xml(open_xml(write_musicxml(score), "again")) == score
+
+
+def test_a_mark_whose_text_is_no_element_is_left_out_of_musicxml() -> None:
+    score = parse('|\nT2:4P"A"!percussion-picture!"no name"C!accordion!"<high> low"D|\n')
+    root = etree.fromstring(write_musicxml(score))
+    assert [e.tag for e in root.iter("percussion", "accordion-registration", "accordion-low")] == [
+        "accordion-registration",
+        "accordion-low",
+    ]
 
 
 def test_an_invalid_ending_number_is_shown_and_a_valid_one_written() -> None:

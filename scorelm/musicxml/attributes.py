@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from fractions import Fraction
 
 from lxml import etree
@@ -168,14 +168,13 @@ def write_attributes(marks: Sequence[Placed], staves: int, divisions: int | None
     if divisions is not None:
         Sub(out, "divisions").text = str(divisions)
     hidden = {(staff, mark.name) for staff, mark in marks if isinstance(mark, Mark) and mark.name in _HIDDEN.values()}
+    marks = [shown for placed in marks for shown in _apart(placed, hidden, staves)]
 
     def open_(tag: str, staff: int | None, mark: Attribute) -> etree._Element:
         element = Sub(out, tag)
         if staff is not None and staves > 1:
             element.set("number", str(staff))
-        if (staff, _HIDDEN.get(type(mark), "")) in hidden or (  # type: ignore[call-overload]
-            staff is None and any(name == _HIDDEN.get(type(mark)) for _, name in hidden)  # type: ignore[call-overload]
-        ):
+        if _hidden(staff, mark, hidden):
             element.set("print-object", "no")
         return element
 
@@ -210,6 +209,21 @@ def write_attributes(marks: Sequence[Placed], staves: int, divisions: int | None
         if isinstance(mark, Mark) and mark.name in _STYLE_MARKS:
             _write_style(open_("measure-style", staff, mark), mark)
     return out if len(out) else None
+
+
+def _hidden(staff: int | None, mark: Attribute, hidden: Set[tuple[int | None, str]]) -> bool:
+    """Whether a mark of this staff (None: of all) is not shown on any."""
+    name = _HIDDEN.get(type(mark), "")  # type: ignore[call-overload]
+    return (staff, name) in hidden or (staff is None and any(name == other for _, other in hidden))
+
+
+def _apart(placed: Placed, hidden: Set[tuple[int | None, str]], staves: int) -> list[Placed]:
+    """A mark of all staves for each by itself, where it is hidden on some of them."""
+    staff, mark = placed
+    each = [_hidden(number, mark, hidden) for number in range(1, staves + 1)]
+    if staff is not None or all(each) or not any(each):
+        return [placed]
+    return [(number, mark) for number in range(1, staves + 1)]
 
 
 def _write_key(out: etree._Element, key: Key) -> None:

@@ -27,7 +27,9 @@ def read_barline(element: etree._Element) -> tuple[str, list[Mark]]:
     ending = element.find("ending")
     if ending is not None and ending.get("type") == "start":
         shown = clean(ending.text)
-        number = clean(ending.get("number")) or "1"
+        said = clean(ending.get("number", "1"))
+        number = ending_number(said).strip()
+        shown = shown or (said if said != number else "")  # what is no number is shown
         out.append(Mark("ending", (number, shown) if shown and shown.rstrip(".") != number else (number,)))
     elif ending is not None:
         out.append(Mark("ending-open)" if ending.get("type") == "discontinue" else "ending)"))
@@ -101,8 +103,8 @@ def _write(
         if mark.name == "ending":
             args = [str(a) for a in mark.args] or ["1"]
             number = ending_number(args[0])
-            shown = args[1] if len(args) > 1 else args[0] if number != args[0] else None
-            Sub(barline, "ending", number=number, type="start").text = shown
+            shown = args[1] if len(args) > 1 else args[0] if number != args[0] else ""
+            Sub(barline, "ending", number=number, type="start").text = shown or None
             break
         if mark.name in ("ending)", "ending-open)"):
             Sub(

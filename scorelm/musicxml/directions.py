@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from lxml import etree
@@ -20,6 +21,7 @@ _PEDAL_OF = inverse(PEDALS)
 _JUMP_OF = inverse(JUMPS)
 _TYPE_OF = {kind: name for name, kind in KIND_OF.items()}
 _WORDS = {"words": None, "words-above": "above", "words-below": "below"}
+_TAG = re.compile(r"[a-z][a-z-]*")
 _LETTERS = {Value(kind).letter: kind for kind in range(14)}
 
 Sub = etree.SubElement
@@ -120,7 +122,9 @@ def _direction(element: etree._Element, placement: str | None, spanners: Spanner
         rows = [row for row in ("high", "low") if element.find(f"accordion-{row}") is not None]
         middle = element.find("accordion-middle")
         if middle is not None:
-            rows.insert(rows.index("low") if "low" in rows else len(rows), f"middle{clean(middle.text)}")
+            dots = clean(middle.text)
+            name = f"middle{dots}" if dots in ("1", "2", "3") else "middle"
+            rows.insert(rows.index("low") if "low" in rows else len(rows), name)
         return [Mark("accordion", (" ".join(rows),))]
     if tag == "percussion":
         inner = next((e for e in element if isinstance(e.tag, str)), None)
@@ -297,8 +301,8 @@ def _write_direction(kind: etree._Element, mark: Mark, ottavas: dict[str, int]) 
         Sub(kind, "octave-shift", type=turn, size=str(ottavas.get(own, 8)), number=own)
     elif name in _PEDAL_OF:
         turn = _PEDAL_OF[name]
-        line = "line" in texts or turn in ("change", "continue")  # which only lines have
-        Sub(kind, "pedal", type=turn, **({"line": "yes"} if line else {"sign": "yes"}))
+        shown = {"line": "yes"} if "line" in texts else {} if turn in ("change", "continue") else {"sign": "yes"}
+        Sub(kind, "pedal", shown, type=turn)
         return "below"
     elif name[:-1] in ("dashes", "bracket") or name in ("dashes-continue", "bracket-continue"):
         turn = {"(": "start", ")": "stop"}.get(name[-1], "continue")
@@ -341,8 +345,9 @@ def _write_rare(kind: etree._Element, name: str, text: str, texts: list[str]) ->
         registration = Sub(kind, "accordion-registration")
         for row in text.split():
             tag = row.rstrip("0123456789")
-            Sub(registration, f"accordion-{tag}").text = row[len(tag) :] or None
-    elif name == "percussion-picture" and text:
+            if tag in ("high", "middle", "low"):
+                Sub(registration, f"accordion-{tag}").text = row[len(tag) :] or None
+    elif name == "percussion-picture" and _TAG.fullmatch(text):
         element = Sub(Sub(kind, "percussion"), text)
         element.text = texts[1] if len(texts) > 1 else None
     elif name == "staff-divide":

@@ -74,7 +74,8 @@ def read_figured_bass(element: etree._Element, divisions: Fraction) -> Mark:
     for figure in element.iterfind("figure"):
         prefix, digits, suffix = (clean(figure.findtext(t)) for t in ("prefix", "figure-number", "suffix"))
         text = digits if not prefix and not suffix else f"{prefix} {digits} {suffix}"
-        args.append(text + ("_" if figure.find("extend") is not None else ""))
+        text += "_" if figure.find("extend") is not None else ""
+        args += [text] if text else []
     if element.get("parentheses") == "yes":
         args.append("()")
     duration = number(element.findtext("duration"), Fraction(0)) / divisions
@@ -97,10 +98,8 @@ def write_harmony(mark: Mark, staff: int | None) -> etree._Element:
             Sub(numeral, "numeral-alter").text = alter
     else:
         _step_elements(Sub(harmony, "root"), "root", name)
-    element = Sub(harmony, "kind")
-    element.text = kind or "none"
-    if text:
-        element.set("text", text)
+    if kind or text:
+        Sub(harmony, "kind", {"text": text} if text else {}).text = kind or "none"
     for degree in degrees:
         if degree.startswith("inversion"):
             Sub(harmony, "inversion").text = degree[9:]
@@ -154,7 +153,7 @@ def add_frame(harmony: etree._Element, mark: Mark) -> None:
     harmony.insert(len(harmony) if staff is None else harmony.index(staff), frame)
 
 
-def write_figured_bass(mark: Mark, divisions: int) -> etree._Element | None:
+def write_figured_bass(mark: Mark, divisions: int) -> etree._Element:
     element = etree.Element("figured-bass")
     for arg in mark.args:
         if arg == "()":
@@ -170,4 +169,6 @@ def write_figured_bass(mark: Mark, divisions: int) -> etree._Element | None:
                 Sub(figure, "extend", type="start")
         else:
             Sub(element, "duration").text = str(int(arg * divisions))
-    return element if element.find("figure") is not None else None
+    if element.find("figure") is None:  # which the schema wants
+        element.insert(0, etree.Element("figure"))
+    return element

@@ -31,7 +31,7 @@ OWN = frozenset(
     (*TECHNICAL.values(), *TECHNICAL_TEXTS.values(), "harmonic", "artificial-harmonic", "base-pitch",
      "touching-pitch", "sounding-pitch", "bend", "pre-bend", "release", "with-bar", "substitution", "alternate",
      "arpeggio", "arpeggio-up", "arpeggio-down", "gliss(", "gliss)", "slide(", "slide)", "hammer-on(", "hammer-on)",
-     "pull-off(", "pull-off)")
+     "pull-off(", "pull-off)", "cue", "small", "grace-cue", "large", "stem-none", "stem-double")
 )  # fmt: skip
 SHARED = ("arpeggio", "arpeggio-up", "arpeggio-down")  # said once for the whole chord where every note has it
 
@@ -227,7 +227,7 @@ def _lyric(element: etree._Element) -> Mark:
     texts: list[str] = []
     for child in element:
         if child.tag == "elision":
-            texts.append(_syllable(child.text))
+            texts.append(_syllable(child.text, ""))
         elif child.tag == "text":
             if len(texts) % 2:  # two texts without an elision between
                 texts.append("")
@@ -245,8 +245,9 @@ def _lyric(element: etree._Element) -> Mark:
     return Mark("lyric", args)
 
 
-def _syllable(text: str | None) -> str:
-    return " ".join(clean(text).split("\n")) if text else ""
+def _syllable(text: str | None, ends: str = " ") -> str:
+    """Text without line breaks, controls and the ``ends`` around it; spaces that do not break stay."""
+    return "".join(c if c >= " " and c != "\x7f" else " " for c in text).strip(ends) if text else ""
 
 
 def _texts(element: etree._Element) -> tuple[Argument, ...]:
@@ -266,7 +267,9 @@ def write_notations(notations: etree._Element, marks: Iterable[Mark]) -> None:
             groups[tag] = Sub(notations, tag)
         return groups[tag]
 
+    marks = list(marks)
     last: etree._Element | None = None  # what the marks behind it say more of
+    styles = [m.name.removeprefix("slur-") for m in marks if m.name in ("slur-dashed", "slur-dotted")]
     for mark in sorted(marks, key=lambda m: m.name not in _STOPPING):
         name, args = mark.name, mark.args
         base, end = (name[:-1], name[-1]) if name[-1] in "()" else (name, "")
@@ -319,10 +322,9 @@ def write_notations(notations: etree._Element, marks: Iterable[Mark]) -> None:
             if last is not None and last.tag == "bend":
                 Sub(last, name).text = str(args[0]) if args else None
         elif base == "slur" or name == "slur-continue":
-            last = _numbered(Sub(notations, "slur"), end, args)
-        elif name in ("slur-dashed", "slur-dotted"):
-            if last is not None and last.tag == "slur" and last.get("type") == "start":
-                last.set("line-type", name[5:])
+            element = _numbered(Sub(notations, "slur"), end, args)
+            if end == "(" and styles:
+                element.set("line-type", styles.pop(0))
         elif base in ("gliss", "slide"):
             last = _numbered(Sub(notations, "glissando" if base == "gliss" else "slide"), end, args)
             last.text = next((str(a) for a in args if isinstance(a, str)), None)
@@ -353,8 +355,6 @@ def _write_technical(technical: etree._Element, name: str, args: tuple[Argument,
             Sub(element, tag).text = str(arg)
     elif args:
         element.text = str(args[0])
-    elif name in ("string", "fret"):
-        element.text = "1"
     return element
 
 
@@ -391,7 +391,7 @@ def write_notehead(note: etree._Element, marks: Iterable[Mark]) -> None:
         elif mark.name == "head-parentheses":
             attributes["parentheses"] = "yes"
     if shape != "normal" or attributes:
-        known = shape if shape in _NOTEHEAD_OF.values() else "other"
+        known = shape if shape == "normal" or shape in _NOTEHEAD_OF.values() else "other"
         Sub(note, "notehead", attributes).text = known
 
 

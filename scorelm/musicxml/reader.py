@@ -109,8 +109,8 @@ def _join(
     right: list[Mark] = []
     for part in read:
         if part is not None:
-            left += [m for m in part.left if m not in left]
-            right += [m for m in part.right if m not in right]
+            left += dict.fromkeys(m for m in part.left if m not in left)
+            right += dict.fromkeys(m for m in part.right if m not in right)
     cursors = {r.cursor_end for r in read if r is not None}
     if len(cursors) == 1 and longest > length and max(ends, default=ZERO) <= length:
         right.append(Mark("empty-time", (longest - length,)))
@@ -170,6 +170,7 @@ class _PartReader:
         self.divisions = Fraction(1)
         self.durations: dict[str | None, Fraction] = {}  # what was converted with these divisions
         self.time: Time | None = None
+        self.voice = "1"  # of the note before
         self.spanners = Spanners()
         self.open_tuplets: dict[str, list[tuple[int, int]]] = {}
 
@@ -177,7 +178,7 @@ class _PartReader:
         read = _Read(self.part.staves)
         if index == 0:
             read.part_marks += self.head
-        clock = start = Fraction(0)
+        clock = start = owed = Fraction(0)
         for child in element:
             tag = child.tag
             if tag == "note":
@@ -190,12 +191,15 @@ class _PartReader:
                 if not raw.chord:
                     start = clock
                     clock += raw.quarters
+                    owed = raw.quarters if self._quarters(child.findtext("duration")) <= 0 else ZERO
                 read.end = max(read.end, raw.start + raw.quarters)
                 read.voices.setdefault(f"{raw.voice} apart" if raw.chord else raw.voice, []).append(raw)
             elif tag == "backup":
                 clock = max(clock - self._moved(child), ZERO)
             elif tag == "forward":
-                clock += self._moved(child)
+                moved = self._moved(child)
+                clock += moved if moved != owed else ZERO  # old programs gave a note no duration and moved on behind it
+                owed = ZERO
             elif tag == "attributes":
                 self._attributes(child, clock, read)
             elif tag == "direction":
@@ -255,8 +259,9 @@ class _PartReader:
         if "beam" in first:
             beams = sorted(element.iterfind("beam"), key=lambda b: whole(b.get("number"), 1))
             marks.append(Mark(BEAMS, tuple(clean(b.text) for b in beams)))
+        self.voice = clean(text.get("voice")) or (self.voice if chord else "1")
         raw = Raw(
-            voice=clean(text.get("voice")) or "1",
+            voice=self.voice,
             staff=min(max(whole(text.get("staff"), 1), 1), self.part.staves) - 1,
             start=start if chord else clock,
             quarters=ZERO if grace is not None else self._lasting(text.get("duration"), kind, ratio),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from scorelm.musicxml.values import whole
 from scorelm.notation.model import Argument
 
 
@@ -29,8 +30,9 @@ class Spanners:
         return _arguments(own)
 
     def current(self, kind: str, number: str | None) -> tuple[Argument, ...]:
-        """The arguments of what goes on here."""
-        return _arguments(self._open.get(kind, {}).get(number or "1", (1, True))[0])
+        """The arguments of what goes on here; one that begins behind it, at the same note, has the number it is to have."""
+        found = self._open.get(kind, {}).get(number or "1")
+        return _arguments(max(1, whole(number, 1)) if found is None else found[0])
 
 
 def _arguments(own: int) -> tuple[Argument, ...]:

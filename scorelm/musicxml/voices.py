@@ -153,10 +153,10 @@ class _Builder:
             self._close()
 
     def _open_tuplets(self, raw: Raw) -> None:
-        if raw.grace is not None or raw.ratio == (1, 1):
+        starts = sorted((t for t in raw.tuplets if t[0] == "start"), key=lambda t: t[1])
+        if (raw.grace is not None and not starts) or raw.ratio == (1, 1):
             return
         wanted = Fraction(*raw.ratio)
-        starts = sorted((t for t in raw.tuplets if t[0] == "start"), key=lambda t: t[1])
         if self.came_over and not self.items and not self.stack and not starts:
             product = Fraction(1)
             for ratio in self.came_over:

@@ -18,6 +18,7 @@ from scorelm.musicxml.harmony import add_frame
 from scorelm.musicxml.header import write_part_header, write_titles
 from scorelm.musicxml.names import KIND_OF, SHOWN_BY_ALTER
 from scorelm.musicxml.notations import (
+    OWN,
     SHARED,
     shown_accidental,
     write_lyric,
@@ -167,7 +168,9 @@ class _Part:
                 self._marks(out, marks, clock, number)
         length = measure.length if part.length is None else part.length
         empty = sum((a for m in measure.end if m.name == "empty-time" for a in m.args if not isinstance(a, str)), ZERO)
-        self._move(out, clock, length + empty)
+        usual = self.metre.time is not None and length == self.metre.time.quarters
+        if lines or clock or empty or not usual:  # a measure without anything lasts as its metre says
+            self._move(out, clock, length + empty)
         right = write_right(measure.end, self.ending)
         if right is not None:
             out.append(right)
@@ -218,15 +221,16 @@ class _Part:
     ) -> None:
         event = timed.event
         assert not isinstance(event, Spacer)
-        marks = {m.name: m for m in event.marks}
+        marks = {m.name for m in event.marks}
         staff = staff_of(event.marks, staff, self.staves)
         notes: list[tuple[Note | None, str | None]] = [(None, None)]
-        if isinstance(event, Chord):  # those on another staff than the chord follow behind
-            notes = sorted(zip(event.notes, shown or [None] * len(event.notes)), key=lambda n: _moved(n[0]))
+        if isinstance(event, Chord):  # the first one bears the chord's marks
+            notes = sorted(zip(event.notes, shown or [None] * len(event.notes)), key=lambda n: _place(n[0]))
         for i, (note, accidental) in enumerate(notes):
             element = Sub(out, "note")
             grace = isinstance(event, Chord) and event.grace is not None
-            cue = "cue" in marks
+            names = marks if note is None else marks | {m.name for m in note.marks}
+            cue = "cue" in names
             if (isinstance(event, Rest) and event.hidden) or (note is not None and Mark("hidden") in note.marks):
                 element.set("print-object", "no")
             if grace and isinstance(event, Chord):
@@ -252,7 +256,7 @@ class _Part:
             Sub(element, "voice").text = str(voice)
             if event.value is not None and "untyped" not in marks:
                 size = next(
-                    (s for m, s in (("small", "cue"), ("grace-cue", "grace-cue"), ("large", "large")) if m in marks),
+                    (s for m, s in (("small", "cue"), ("grace-cue", "grace-cue"), ("large", "large")) if m in names),
                     None,
                 )
                 Sub(element, "type", {"size": size} if size else {}).text = TYPES[event.value.kind]
@@ -260,12 +264,12 @@ class _Part:
                     Sub(element, "dot")
             if note is not None and not note.unpitched:
                 self._accidental(element, note, accidental)
-            if timed.tuplets:
+            if timed.tuplets and (not grace or timed.first_of):  # graces seldom say the ratio that they stand in
                 modification = Sub(element, "time-modification")
                 Sub(modification, "actual-notes").text = str(prod(t.actual for t in timed.tuplets))
                 Sub(modification, "normal-notes").text = str(prod(t.normal for t in timed.tuplets))
             for name in ("none", "double"):
-                if f"stem-{name}" in marks:
+                if f"stem-{name}" in names:
                     Sub(element, "stem").text = name
             if note is not None:
                 write_notehead(element, note.marks)
@@ -297,7 +301,7 @@ class _Part:
                 Sub(notations, "tied", type="start")
             if Mark("let-ring") in note.marks:
                 Sub(notations, "tied", type="let-ring")
-        if first and not (isinstance(event, Chord) and event.grace):
+        if first:
             _tuplets(notations, timed)
         marks = list(event.marks) if first else [m for m in event.marks if m.name in SHARED]
         own = [m for m in note.marks if SCOPES.get(m.name) == "event"] if note is not None else []
@@ -306,8 +310,10 @@ class _Part:
             element.append(notations)
 
 
-def _moved(note: Note) -> bool:
-    return any(mark.name == "on-staff" for mark in note.marks)
+def _place(note: Note) -> tuple[bool, bool]:
+    """Of a chord's notes those on another staff, and those that bear what a chord can bear, follow behind."""
+    own = any(SCOPES.get(mark.name) == "event" and mark.name not in OWN for mark in note.marks)
+    return any(mark.name == "on-staff" for mark in note.marks), own
 
 
 def _tuplets(notations: etree._Element, timed: Timed) -> None:

@@ -34,7 +34,10 @@ from scorelm.notation.model import (
 )
 from scorelm.notation.values import fill
 
-_ARPEGGIOS = ("arpeggio", "arpeggio-up", "arpeggio-down")
+# said once for the chord where all its notes bear them
+_OF_ALL = frozenset(
+    ("arpeggio", "arpeggio-up", "arpeggio-down", "cue", "small", "grace-cue", "large", "stem-none", "stem-double")
+)
 
 
 def normalise(score: Score) -> Score:
@@ -158,11 +161,11 @@ def _normal_item(item: Item, ratio: Fraction) -> Item:
 
 
 def _lifted(chord: Chord) -> Chord:
-    """What the only note of a chord bears, or an arpeggio that all its notes bear, is the chord's."""
+    """What the only note of a chord bears, or an arpeggio or a size that all its notes bear, is the chord's."""
     first, *others = chord.notes
     lifted = tuple(
         m for m in first.marks
-        if SCOPES.get(m.name) == "event" and (not others or (m.name in _ARPEGGIOS and all(m in n.marks for n in others)))
+        if SCOPES.get(m.name) == "event" and (not others or (m.name in _OF_ALL and all(m in n.marks for n in others)))
     )  # fmt: skip
     if not lifted:
         return chord
