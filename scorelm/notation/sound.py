@@ -12,15 +12,17 @@ start of a measure, the core profile's marks.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import copy
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache, lru_cache
+from typing import Self
 
 from scorelm.errors import FormatError
 from scorelm.notation.lexemes import COMMON_PARTS, END_OF_TEXT, IDS, SIMPLE_TUPLETS, cut
 from scorelm.notation.marks import CLEF_OF
-from scorelm.notation.model import Chord, Measure, Time, timeline
+from scorelm.notation.model import Chord, Measure, PartMeasure, Time, timeline
 from scorelm.notation.pitches import ALTER_OF, PITCH_OF, spell_pitch
 from scorelm.notation.reader import VALUES, Reader, parse
 from scorelm.notation.scanner import END, MODES, Scanner
@@ -30,6 +32,7 @@ from scorelm.notation.writer import MAX_STAVES
 Lexemes = frozenset[str]
 Walk = Generator[Lexemes, str, str]
 Pitch = tuple[str, int, Fraction | int]  # step, octave, alteration
+Place = tuple[int, int, int]  # part, staff, voice, from 0
 
 UNIT = 1024  # ticks a quarter
 SMALLEST = UNIT // 32  # a 128th
@@ -95,9 +98,10 @@ class _Level:
 
 
 @dataclass
-class _Voice:
+class OpenVoice:
     """What one voice holds while it is written."""
 
+    place: Place
     held: str
     pending: list[Pitch]  # pitches that ties lead to, low to high
     first: bool  # of its staff
@@ -133,7 +137,9 @@ class Sound:
         self.count = 0  # whole measures
         self.state = State()
         self.parts = 0  # declared
-        self.ties: dict[tuple[int, int, int], list[Pitch]] = {}  # part, staff, voice -> pitches awaited
+        self.ties: dict[Place, list[Pitch]] = {}  # pitches awaited
+        self.clefs: Lexemes = CLEFS  # that may come
+        self.last = False  # whether the measure under way is the last
         self.ended = False
         whole = prompt.rfind("|") + 1
         self._start(prompt[:whole] or "|")
@@ -149,6 +155,15 @@ class Sound:
             self.allowed = self._walk.send(lexeme)
         except StopIteration:
             self.allowed = only()
+
+    def copy(self) -> Self:
+        """The same walk, to go another way from here; only behind a "|", where no measure is under way."""
+        out = copy.copy(self)
+        out.state = copy.deepcopy(self.state)
+        out.ties = {place: list(pitches) for place, pitches in self.ties.items()}
+        out._walk = out._text()
+        out.allowed = next(out._walk)
+        return out
 
     def _push_prompt(self, prompt: str, whole: int) -> None:
         rest = prompt[whole:]
@@ -181,14 +196,8 @@ class Sound:
         if last is None:
             return
         self.ended = any(mark.name == "end" for mark in last.end)
-        for p, part in enumerate(last.parts):
-            for s, staff in enumerate(part.staves if part else ()):
-                for v, voice in enumerate(staff.voices):
-                    events = timeline(voice, (part and part.length) or last.length)
-                    if events and isinstance(events[-1].event, Chord):
-                        tied = [n.pitch for n in events[-1].event.notes if n.tie and not n.unpitched]
-                        if tied:
-                            self.ties[p, s, v] = [(t.step, t.octave, t.alter) for t in tied]
+        for number, part in enumerate(last.parts):
+            self.ties.update(dangling(number, part, last.length))
 
     # Each walk below takes the lexeme that it begins with and `follow`, what may stand behind it,
     # and returns the first lexeme that is no longer its own.
@@ -210,7 +219,21 @@ class Sound:
         if length is None or not 0 < length <= LONGEST_MEASURE or (length * 16).denominator != 1:
             # a length must come, by "@" or by a time signature
             return HEAD[stage] if stage <= 3 else HEAD[stage] & union(HEAD[stage], only("T"))
-        return union(HEAD[stage], PART_HEADS if not self.parts else self._voice_openers(0, 0, 0, length))
+        return union(HEAD[stage], self._part_heads(0) if not self.parts else self._voice_openers(0, 0, 0, length))
+
+    def _part_heads(self, index: int) -> Lexemes:
+        """What a part of the first measure may begin with."""
+        return PART_HEADS
+
+    def _part_marks(self, stage: int) -> Lexemes:
+        """What may stand behind a part's name in the first measure, from `stage` on."""
+        return PART_MARKS[stage]
+
+    def _may_come(self, index: int, first: bool) -> tuple[bool, bool]:
+        """Whether another part may come behind this one, and whether none may."""
+        if first:
+            return index + 1 < self.max_parts, True
+        return index + 1 < len(self.state.staves), index + 1 == len(self.state.staves)
 
     def _measure(self, lexeme: str) -> Generator[Lexemes, str, None]:
         state = self.state
@@ -336,28 +359,22 @@ class Sound:
         while True:
             if first:
                 lexeme = yield from self._part_head(lexeme, index, length)
-            many = index + 1 < self.max_parts if first else index + 1 < len(self.state.staves)
-            may_stop = first or index + 1 == len(self.state.staves)
-            follow = union(only(";") if many else only(), self._end_marks(0) if may_stop else only())
+            more, none = self._may_come(index, first)
+            follow = union(only(";") if more else only(), self._end_marks(0) if none else only())
             lexeme = yield from self._part(index, lexeme, length, follow)
             if lexeme != ";":
                 if first:
                     self.parts = index + 1
                 return lexeme
             index += 1
-            lexeme = yield PART_HEADS if first else self._voice_openers(index, 0, 0, length)
+            lexeme = yield self._part_heads(index) if first else self._voice_openers(index, 0, 0, length)
 
     def _part_head(self, lexeme: str, index: int, length: Fraction) -> Walk:
         """P, its staves and name, and the part's marks."""
         state = self.state
         state.add_part(COMMON_PARTS[lexeme][1] if lexeme in COMMON_PARTS else 1)
 
-        def begin() -> Lexemes:
-            return self._voice_openers(index, 0, 0, length)
-
-        if lexeme in COMMON_PARTS:
-            lexeme = yield union(PART_MARKS[0], begin())
-        else:
+        if lexeme not in COMMON_PARTS:
             lexeme = yield union(only('"'), frozenset(str(n) for n in range(2, MAX_STAVES + 1)))
             if lexeme != '"':
                 state.staves[index] = int(lexeme)
@@ -368,16 +385,24 @@ class Sound:
                     break
             else:
                 yield only('"')
-            lexeme = yield union(PART_MARKS[0], begin())
+        return (yield from self._marks(index, length))
+
+    def _marks(self, index: int, length: Fraction) -> Walk:
+        """The marks behind a part's name; returns the first lexeme of its music."""
+
+        def follow(stage: int) -> Lexemes:
+            return union(self._part_marks(stage), self._voice_openers(index, 0, 0, length))
+
+        lexeme = yield follow(0)
         while True:
             if lexeme == "!instrument!":
-                _, lexeme = yield from self._digits(128, union(PART_MARKS[1], begin()), 1)
+                _, lexeme = yield from self._digits(128, follow(1), 1)
             elif lexeme == "!sound!":
-                lexeme = yield from self._string(union(PART_MARKS[2], begin()))
+                lexeme = yield from self._string(follow(2))
             elif lexeme == "!transpose!":
-                lexeme = yield from self._transposition(union(PART_MARKS[3], begin()))
+                lexeme = yield from self._transposition(follow(3))
             elif lexeme in KEYS:
-                lexeme = yield from self._key(begin())
+                lexeme = yield from self._key(self._voice_openers(index, 0, 0, length))
             else:
                 return lexeme
 
@@ -437,8 +462,9 @@ class Sound:
 
     # -- voices --------------------------------------------------------------------------------
 
-    def _new_voice(self, part: int, staff: int, number: int, length: Fraction) -> _Voice:
-        return _Voice(
+    def _new_voice(self, part: int, staff: int, number: int, length: Fraction) -> OpenVoice:
+        return OpenVoice(
+            place=(part, staff, number),
             held=self.state.unit(part).letter,
             pending=list(self.ties.get((part, staff, number), ())),
             first=number == 0,
@@ -486,7 +512,7 @@ class Sound:
             self.ties[part, staff, number] = voice.pending
         return lexeme
 
-    def _behind(self, voice: _Voice, follow: Lexemes) -> Lexemes:
+    def _behind(self, voice: OpenVoice, follow: Lexemes) -> Lexemes:
         """What may stand behind an event or a tuplet."""
         level = voice.levels[-1]
         if voice.done:
@@ -500,7 +526,7 @@ class Sound:
             sets.append(self._event_openers(voice, True, True))
         return union(*sets)
 
-    def _event_openers(self, voice: _Voice, clef: bool, graces: bool) -> Lexemes:
+    def _event_openers(self, voice: OpenVoice, clef: bool, graces: bool) -> Lexemes:
         """What an event, or what stands before it, may begin with."""
         level = voice.levels[-1]
         deep = len(voice.levels) > 1
@@ -520,16 +546,16 @@ class Sound:
         if len(voice.levels) <= MAX_DEPTH:
             sets.append(frozenset(x for x, (_, normal) in SIMPLE_TUPLETS.items() if _tuplet_unit(level.left, normal)))
         if clef and not deep and voice.first:  # at one moment the first voice bears them
-            sets.append(CLEFS)
+            sets.append(self.clefs)
         return union(*sets)
 
-    def _sounding(self, voice: _Voice) -> Lexemes:
+    def _sounding(self, voice: OpenVoice) -> Lexemes:
         """What a chord may begin with."""
         if voice.pending:
             return only(_spelled(voice.pending[0])[0])
         return _notes(-1)
 
-    def _silent(self, voice: _Voice, value: str) -> Lexemes:
+    def _silent(self, voice: OpenVoice, value: str) -> Lexemes:
         if voice.pending:
             return only()
         if voice.first:
@@ -537,7 +563,7 @@ class Sound:
         alone = len(voice.levels) == 1 and not voice.notes and VALUE_TICKS[value] >= voice.levels[-1].left
         return only("z") if alone else only("z", "y")
 
-    def _event(self, voice: _Voice, lexeme: str, follow: Lexemes) -> Walk:
+    def _event(self, voice: OpenVoice, lexeme: str, follow: Lexemes) -> Walk:
         """An event, `lexeme` its first. Returns the lexeme behind it."""
         level = voice.levels[-1]
         fitting = _fitting(level.left)
@@ -562,10 +588,13 @@ class Sound:
             return (yield self._behind(voice, follow))
         voice.notes += 1
         level.filled += ticks
-        may_tie = not self.last or (len(voice.levels) == 1 and level.left > 0)
-        return (yield from self._chord(voice, lexeme, may_tie, follow))
+        return (yield from self._chord(voice, lexeme, follow))
 
-    def _chord(self, voice: _Voice, lexeme: str, may_tie: bool, follow: Lexemes) -> Walk:
+    def _may_tie(self, voice: OpenVoice, pitch: Pitch) -> bool:
+        """Whether a tie may start at the event that was just counted: not where it would lead out of the text."""
+        return not self.last or (len(voice.levels) == 1 and voice.levels[-1].left > 0)
+
+    def _chord(self, voice: OpenVoice, lexeme: str, follow: Lexemes) -> Walk:
         """One note or several, low to high; those that a tie leads to are among them, first."""
         awaited = voice.pending
         tied: list[Pitch] = []
@@ -590,7 +619,7 @@ class Sound:
             # whether this note ties decides what may follow, so both ways are kept open
             voice.pending = tied
             behind = only() if must_grow else self._behind(voice, follow)
-            tie = only("-") if may_tie else only()
+            tie = only("-") if self._may_tie(voice, pitch) else only()
             lexeme = yield union(behind, grow, tie)
             if lexeme == "-":
                 tied.append(pitch)
@@ -605,7 +634,7 @@ class Sound:
                 lexeme = yield _notes(low)
         raise AssertionError("a chord ends at MAX_CHORD notes")
 
-    def _graces(self, voice: _Voice) -> Walk:
+    def _graces(self, voice: OpenVoice) -> Walk:
         """Graces, behind their "{"; returns the lexeme behind "}"."""
         notes = _notes(-1)
         held = EIGHTH.letter
@@ -623,6 +652,17 @@ class Sound:
             if lexeme == "}":
                 break
         return (yield self._event_openers(voice, False, False) - {"Z"})
+
+
+def dangling(number: int, part: PartMeasure | None, length: Fraction) -> Iterable[tuple[Place, list[Pitch]]]:
+    """The pitches that ties lead to out of a part's measure, in each voice that has such."""
+    for s, staff in enumerate(part.staves if part else ()):
+        for v, voice in enumerate(staff.voices):
+            events = timeline(voice, (part and part.length) or length)
+            if events and isinstance(events[-1].event, Chord):
+                pitches = [n.pitch for n in events[-1].event.notes if n.tie and not n.unpitched]
+                if pitches:
+                    yield (number, s, v), [(p.step, p.octave, p.alter) for p in pitches]
 
 
 def _tuplet_unit(left: int, normal: int) -> int:
