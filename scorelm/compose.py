@@ -162,7 +162,7 @@ def ranked(student: Student, texts: Sequence[str]) -> list[tuple[int, Figures]]:
     from scorelm.ranking import figures, order
 
     scores = [parse(text) for text in texts]
-    found = [figures(score, student.nats(write(strip(score)))) for score in scores]
+    found = [figures(score, sum(student.losses(write(strip(score))))) for score in scores]
     return [(number, found[number]) for number in order(found)]
 
 

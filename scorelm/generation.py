@@ -18,7 +18,7 @@ import numpy as np
 
 from scorelm.errors import ConfigError
 from scorelm.notation.canonical import Canonical
-from scorelm.notation.lexemes import END_OF_TEXT, IDS, LEXEMES, cut, vocabulary_hash
+from scorelm.notation.lexemes import END_OF_TEXT, IDS, LEXEMES, cut, joined, vocabulary_hash
 from scorelm.notation.model import Score
 from scorelm.notation.plan import Plan
 from scorelm.notation.planned import lead, walk_of
@@ -138,23 +138,25 @@ class Student:
                 going |= {number * tries + way for way, text in enumerate(ways.texts) if not text.ended}
             rows = sorted(going)
 
-    def nats(self, text: str) -> float:
-        """-log p of a text, every lexeme behind its first "|" and its end, as the model is, not as it is sampled."""
+    def losses(self, text: str) -> list[float]:
+        """-log p of every lexeme behind a text's first "|" and of its end, in nats: as the model is, not as it is
+        sampled."""
         clock, ids, where = Clock(), [], []
         for lexeme in (*cut(text), END_OF_TEXT):
             position, number = clock.push(lexeme), IDS[lexeme]
             if number < self.known:
                 ids.append(number)
                 where.append(position if self.timed else float(len(where)))
-        total, done, start = 0.0, 1, 0
+        out: list[float] = []
+        done, start = 1, 0
         while done < len(ids):
             window = ids[start : start + CONTEXT]
             logits = self.reader.read(window[:-1], where[start : start + len(window) - 1])
             for at in range(done - start, len(window)):
-                total += log_sum(logits[at - 1]) - float(logits[at - 1][window[at]])
+                out.append(log_sum(logits[at - 1]) - float(logits[at - 1][window[at]]))
             done = start + len(window)
             start = done - CONTEXT // 2
-        return total
+        return out
 
     def choices(self, allowed: Lexemes) -> tuple[list[str], Any]:
         """The lexemes of a set in the order of their ids, and these; the same sets come again and again."""
@@ -291,7 +293,7 @@ class _Text:
         shown = self._append(lexeme)
         self.piece.append(lexeme)
         if lexeme == "|":
-            self._close("".join(self.piece))
+            self._close(joined(self.piece))
             self.piece = []
         return shown
 
