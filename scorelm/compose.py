@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from scorelm.generation import Student
     from scorelm.ranking import Figures
 
+MOST_TRIES = 256
 GIVEN_TRIES = 4  # ways of a text, where something is given that stands later in it
 Say = Callable[[str], None]
 
@@ -60,6 +61,8 @@ class Wish:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{'-n' if name == 'n' else '--' + name} is 1 or more, not {value}")
+        if self.tries is not None and self.tries > MOST_TRIES:
+            raise ConfigError(f"--tries is at most {MOST_TRIES}, not {self.tries}")
         if self.best is not None and self.best > self.n:
             raise ConfigError(f"--best {self.best}: there are only {self.n}; -n says of how many")
         if self.seed is not None and self.seed < 0:
@@ -171,12 +174,12 @@ def is_text(source: str | Path) -> bool:
 
 
 def read(source: str | Path, report: Say | None = None) -> Score:
-    """The score of a text, of a file, or of a work of music21's corpus."""
-    if isinstance(source, str) and "|" in source:
-        return parse(source)
+    """The score of a text or of a file."""
+    if is_text(source):
+        return parse(str(source))
     from scorelm.api import load
 
-    if not Path(source).is_file() and Path(source).suffix:
+    if not Path(source).is_file():
         raise ConfigError(f"{source}: no such file, nor score text, which begins with '|'")
     return load(source, report)
 

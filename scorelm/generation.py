@@ -100,14 +100,11 @@ class Student:
         Raises FormatError where the prompt breaks the format, ScoreError where nothing can be written into a plan.
         """
 
-        def begin() -> _Text:
-            return _Text(self, prompt, measures, at_least, sampling or Sampling())
-
-        first = begin()
+        first = _Text(self, prompt, measures, at_least, sampling or Sampling())
         together = max(1, MOST_ROWS // tries)
         for start in range(0, len(seeds), together):
             some = seeds[start : start + together]
-            groups = [_Ways([begin() if first.piece else first.another() for _ in range(tries)], s) for s in some]
+            groups = [_Ways([first.another() for _ in range(tries)], seed) for seed in some]
             for number, piece in self._write(groups, tries):
                 yield start + number, piece
 
@@ -130,7 +127,7 @@ class Student:
                     self.reader.restart(row, text.ids[:-1], text.positions[:-1])
             going = {row for row, text in zip(rows, texts) if not text.waits}
             for number in sorted({row // tries for row in rows} - {row // tries for row in going}):
-                ways = groups[number]  # they all stand at a barline
+                ways = groups[number]  # they all wait
                 for way, successor in ways.choose():
                     self.reader.copy(number * tries + successor, number * tries + way)
                 if piece := ways.come():
@@ -168,7 +165,7 @@ class Student:
 
 
 class _Ways:
-    """The ways of one text, written beside each other. They wait for each other at every barline."""
+    """The ways of one text, written beside each other. They wait for each other at barlines and behind given music."""
 
     def __init__(self, texts: list[_Text], seed: int) -> None:
         self.texts = texts
@@ -239,13 +236,13 @@ class _Text:
             self._cut()
 
     def another(self) -> _Text:
-        """A text that goes on from here by itself; only at a barline."""
+        """A text that goes on from here by itself."""
         out = copy.copy(self)
         out.sound = self.sound.copy()
         out.clock = copy.deepcopy(self.clock)
         out.canonical, out.full = copy.deepcopy(self.canonical), copy.deepcopy(self.full)
         out.ids, out.positions = list(self.ids), list(self.positions)
-        out.pieces, out.piece = list(self.pieces), []
+        out.pieces, out.piece = list(self.pieces), list(self.piece)
         return out
 
     def nats_a_quarter(self) -> float:
@@ -275,7 +272,7 @@ class _Text:
             lexeme = self._choose(logits)
             self.ended = lexeme == END_OF_TEXT
             shown = self.ended or self._add(lexeme)
-            self.waits = self.ended or lexeme == "|"
+            self.waits = self.ended or lexeme == "|" or self.sound.fits
 
     def _choose(self, logits: Logits) -> str:
         names, ids = self.student.choices(self.sound.allowed)

@@ -69,6 +69,7 @@ class Given(Sound):
         yield from super()._text()
 
     def _framed(self, frame: Frame) -> Generator[Lexemes, str, None]:
+        """A given measure. What comes before its first lexeme is done again where the walk is copied, to no effect."""
         measure, first = frame.measure, not self.parts
         if first:
             self.state.declare(Part("", _staves(part)) for part in measure.parts)
@@ -90,6 +91,7 @@ class Given(Sound):
                     self.state.enter_time(index, timed.mark)
             self._lead_over(index, part, measure.length)
             yield follow
+            self.fits = True
         for lexeme in frame.end[1:]:
             yield only(lexeme)
         self.parts = len(frame.sections)

@@ -113,6 +113,9 @@ class OpenVoice:
         return len(self.levels) == 1 and self.levels[0].left == 0
 
 
+_STANDS_ON = ("count", "state", "parts", "ties", "ended")
+
+
 class Sound:
     """Says at each point of a text which lexemes may come: ``allowed``; ``push`` moves on.
 
@@ -140,30 +143,46 @@ class Sound:
         self.ties: dict[Place, list[Pitch]] = {}  # pitches awaited
         self.clefs: Lexemes = CLEFS  # that may come
         self.last = False  # whether the measure under way is the last
+        self.allowed: Lexemes = only()
+        self.fits = False  # whether something given that says how well all before it fits has just passed
         self.ended = False
         whole = prompt.rfind("|") + 1
         self._start(prompt[:whole] or "|")
-        self._walk = self._text()
-        self.allowed: Lexemes = next(self._walk)
+        self._begin()
         self._push_prompt(prompt, whole)
 
     def push(self, lexeme: str) -> None:
         """Move on by a lexeme. ValueError where it is not allowed."""
         if lexeme not in self.allowed:
             raise ValueError(f"{lexeme!r} may not stand here")
+        self.fits = False
         try:
             self.allowed = self._walk.send(lexeme)
         except StopIteration:
             self.allowed = only()
+        self._since.append(lexeme)
+        if lexeme == "|":
+            self._keep()
 
     def copy(self) -> Self:
-        """The same walk, to go another way from here; only behind a "|", where no measure is under way."""
+        """The same walk, to go another way from here: a walk cannot be copied within a measure, but gone again."""
         out = copy.copy(self)
-        out.state = copy.deepcopy(self.state)
-        out.ties = {place: list(pitches) for place, pitches in self.ties.items()}
-        out._walk = out._text()
-        out.allowed = next(out._walk)
+        out.__dict__.update(copy.deepcopy(self._kept))
+        out._begin()
+        for lexeme in self._since:
+            out.push(lexeme)
         return out
+
+    def _begin(self) -> None:
+        """Where a measure begins."""
+        self._walk = self._text()
+        self.allowed = next(self._walk)
+        self._keep()
+
+    def _keep(self) -> None:
+        """What a walk stands on where a measure begins."""
+        self._kept = copy.deepcopy({name: getattr(self, name) for name in _STANDS_ON})
+        self._since: list[str] = []
 
     def _push_prompt(self, prompt: str, whole: int) -> None:
         rest = prompt[whole:]
