@@ -33,14 +33,24 @@ def soundfont() -> Path:
     """ScorelmError where there is none."""
     named = os.environ.get("SCORELM_SOUNDFONT")
     if named:
-        if not Path(named).is_file():
-            raise ScorelmError(f"SCORELM_SOUNDFONT: {named}: no such file")
-        return Path(named)
+        return _checked_font(Path(named))
     found = [file for folder in FOLDERS for file in sorted(Path(folder).glob("*.sf[23]"))]
     found.sort(key=lambda file: PREFERRED.index(file.name) if file.name in PREFERRED else len(PREFERRED))
     if not found:
         raise ScorelmError(f"a .wav needs a soundfont, and none is there: {HELP}")
-    return found[0]
+    return _checked_font(found[0])
+
+
+def _checked_font(path: Path) -> Path:
+    """fluidsynth takes another one without a word where this is none."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(12)
+    except OSError as error:
+        raise ScorelmError(f"{path}: the soundfont cannot be read: {error.strerror}") from None
+    if start[:4] != b"RIFF" or start[8:] != b"sfbk":
+        raise ScorelmError(f"{path}: is no soundfont (.sf2)")
+    return path
 
 
 def ready() -> None:
@@ -74,8 +84,8 @@ def _by_fluidsynth(midi: bytes, font: Path) -> bytes:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ScorelmError(f"fluidsynth: {error}") from None
         data = target.read_bytes() if target.is_file() else b""
-    # its exit code is 0 even where it could not load the soundfont: then it writes silence
-    if ended.returncode or not data or "ailed to load" in ended.stderr or "annot load" in ended.stderr:
+    # its exit code is 0 even where it could not load the soundfont
+    if ended.returncode or not data or "ailed to load" in ended.stderr or "not a SoundFont" in ended.stderr:
         raise ScorelmError(f"fluidsynth made no sound of {font}: {' '.join(ended.stderr.split())[:300]}")
     return _checked(data, font)
 

@@ -31,7 +31,10 @@ class TrainConfig:
     num_layers: int = 5
     num_heads: int = 3
     intermediate_size: int = 768
-    dropout: float = 0.3
+    dropout: float = 0.35
+    cut: str = (
+        "joined"  # of a new model's text into tokens: "lexemes", or "joined", a duration with the pitch behind it
+    )
     positions: str = "time"  # of a new model's tokens: "time" of the music, or "index" in the text
     rotary_share: float = 1.0  # of a head that turns with the position
     max_length: int = 1024  # a longer text is read in windows of this many tokens
@@ -45,7 +48,7 @@ class TrainConfig:
     warmup_steps: int = 100
     weight_decay: float = 0.1
     ema_decay: float = 0.998  # of the averaged weights, which are evaluated and saved; 0: no averaging
-    max_steps: int = 3500
+    max_steps: int = 3800
     max_minutes: float | None = None  # the schedule ends at this time or at max_steps, whichever comes first
     eval_steps: int = 250
     patience: int = 0  # stop after this many evaluations without a better one; 0: never
@@ -54,6 +57,7 @@ class TrainConfig:
     resume: bool = False  # go on from the newest checkpoint where there is one
     tensorboard: bool = False  # write its files beside the checkpoints
     transpose: bool = True  # train on every text in all keys within six sharps or flats
+    part_subsets: float = 0.15  # share of the texts that are read with some of their parts alone
     mixed_precision: str = "auto"  # "bf16", "no", or bf16 where the processor has it
     threads: int = 0  # of the CPU; 0: torch decides
     seed: int = 1
@@ -69,7 +73,7 @@ class TrainConfig:
         for name in "warmup_steps weight_decay patience save_steps threads".split():
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be 0 or more, not {getattr(self, name)}")
-        for name in ("dropout", "ema_decay", "min_lr_ratio"):
+        for name in ("dropout", "ema_decay", "min_lr_ratio", "part_subsets"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
         if not 0 < self.rotary_share <= 1:
@@ -91,7 +95,12 @@ POSITIVE = (
     "hidden_size num_layers num_heads intermediate_size max_length batch_size gradient_accumulation_steps max_steps "
     "eval_steps save_total_limit lr muon_lr"
 ).split()
-CHOICES = {"mixed_precision": ("auto", "bf16", "no"), "optimizer": ("muon", "adamw"), "positions": ("time", "index")}
+CHOICES = {
+    "mixed_precision": ("auto", "bf16", "no"),
+    "optimizer": ("muon", "adamw"),
+    "positions": ("time", "index"),
+    "cut": ("lexemes", "joined"),
+}
 FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
 _TYPES = typing.get_type_hints(TrainConfig)
 

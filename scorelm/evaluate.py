@@ -31,7 +31,6 @@ from scorelm.likelihood import (
     rates,
     token_losses,
 )
-from scorelm.notation.lexemes import IDS, cut
 from scorelm.notation.model import chords
 from scorelm.notation.reader import parse
 from scorelm.notation.transform import extract
@@ -43,7 +42,7 @@ from scorelm.tokenizer import Tokens
 NEAR_DOUBLES = ("bach/bwv253.mxl", "bach/bwv280.mxl", "bach/bwv414.mxl")
 VOICES = 4  # parts of the scores whose figure is given by voice
 CHOIR = ("Soprano", "Alto", "Tenor", "Bass")
-CONDITIONAL = ("pitch", "duration")
+CONDITIONAL = ("pitch", "duration", "note")
 DEFAULT_LENGTH = 1024
 
 
@@ -54,7 +53,7 @@ class Judge:
     model: Any
     tokens: Tokens
     start: int  # the id put before a text whose first token is more than its "|"
-    lexemes: bool  # whether its tokens are the project's lexemes
+    lexemes: bool  # whether its tokens are the project's: lexemes, or several joined
     opening: frozenset[int]  # ids of tokens that are a "|" and nothing else
     vocabulary: int
     max_length: int
@@ -70,6 +69,10 @@ class Judge:
             token_losses(self.model, ids, self.max_length, self.tokens.positions(ids)).double().tolist()
         )
         return losses
+
+    def spelled(self, text: str) -> list[tuple[str, ...]]:
+        """The tokens of a text as their lexemes, where they are the project's."""
+        return [self.tokens.vocabulary.tokens[i] for i in self.tokens.encode(text)]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -117,7 +120,7 @@ def work(options: argparse.Namespace) -> int:
     train = read_rows(options.dataset, "train") if options.samples else []
     judge = load(options.model, options.max_length)
     if options.samples and not judge.lexemes:
-        raise ConfigError(f"{options.model}: --samples needs a model whose tokens are the project's lexemes")
+        raise ConfigError(f"{options.model}: --samples needs a model whose tokens are the project's")
     found = {
         "model": str(options.model),
         "split": options.split,
@@ -173,7 +176,7 @@ def load(folder: str, max_length: int | None = None) -> Judge:
         model=model,
         tokens=tokens,
         start=tokens.end,
-        lexemes=encode(probe) == [IDS[lexeme] for lexeme in cut(probe)],
+        lexemes=hasattr(model.config, "scorelm_vocabulary"),
         opening=frozenset(opening),
         vocabulary=model.get_input_embeddings().num_embeddings,
         max_length=max_length or trained_length(path, model.config.max_position_embeddings),
@@ -257,7 +260,7 @@ def read(judge: Judge, text: str, source: str = "") -> Reading:
     about = counts(score)
     losses = judge.losses(text)
     tied = sum(note.tie for chord in chords(score) for note in chord.notes)
-    kinds, voices = breakdown(text, losses) if judge.lexemes else ({}, {})
+    kinds, voices = breakdown(text, judge.spelled(text), losses) if judge.lexemes else ({}, {})
     return Reading(
         source=source,
         nats=sum(losses),

@@ -23,7 +23,7 @@ from scorelm.notation.writer import write
 if TYPE_CHECKING:
     import torch
 
-KINDS = ("pitch", "duration", "tie", "barline", "separator", "header", "other")
+KINDS = ("pitch", "duration", "note", "tie", "barline", "separator", "header", "other")
 RESAMPLES = 10_000
 SIXTEENTHS = 4  # a quarter
 KEY_INTERVALS = "P1 -P4 P4 M2 -M2 -m3 m3 M3 -M3 -m2 m2 A4".split()  # by their distance in fifths
@@ -102,6 +102,7 @@ def kinds_of(text: str) -> list[tuple[str, int]]:
     """The kind of each lexeme of a text (one of KINDS), and the part that it stands in, from 1; 0: in none.
 
     header: measure heads and what stands before a part's music in a measure, names, clefs, keys and times anywhere
+    A token that joins a duration and a pitch is a "note" (see ``breakdown``).
     barline: ``|`` and the marks behind the last part; separator: ``;`` between two parts
     """
     out: list[tuple[str, int]] = []
@@ -141,11 +142,16 @@ def kinds_of(text: str) -> list[tuple[str, int]]:
     return out
 
 
-def breakdown(text: str, losses: Sequence[float]) -> tuple[dict[str, float], dict[int, float]]:
-    """Nats by kind and by part, of a text whose tokens are its lexemes. losses: from its second lexeme to the end."""
+def breakdown(
+    text: str, tokens: Sequence[Sequence[str]], losses: Sequence[float]
+) -> tuple[dict[str, float], dict[int, float]]:
+    """Nats by kind and by part. tokens: of the text, each as its lexemes; losses: from the second token to the end"""
     kinds = dict.fromkeys(KINDS, 0.0)
     voices: dict[int, float] = {}
-    for (kind, part), loss in zip([*kinds_of(text)[1:], ("barline", 0)], losses, strict=True):
+    lexemes = iter(kinds_of(text))
+    of_tokens = [[next(lexemes) for _ in token] for token in tokens]
+    for found, loss in zip([*of_tokens[1:], [("barline", 0)]], losses, strict=True):
+        kind, part = found[0] if len(found) == 1 else ("note", found[-1][1])
         kinds[kind] += loss
         if part and kind != "header":
             voices[part] = voices.get(part, 0.0) + loss

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from scorelm.errors import ConfigError
-from scorelm.notation.lexemes import LEXEMES, vocabulary_hash
 from scorelm.tokenizer import Tokens, is_timed
 
 
@@ -31,7 +30,15 @@ def fitting(name: str, model: Any, tokenizer: Any) -> Tokens:
         raise ConfigError(f"model {name!r}: its tokenizer has {len(tokenizer)} tokens, the model {known}")
     if tokenizer.eos_token_id is None:
         raise ConfigError(f"model {name!r}: its tokenizer has no end of text")
-    vocabulary = getattr(model.config, "scorelm_vocabulary", None)
-    if vocabulary is not None and vocabulary != vocabulary_hash(min(known, len(LEXEMES))):
-        raise ConfigError(f"model {name!r}: its tokens are not the lexemes of this version ({vocabulary})")
-    return Tokens(tokenizer, is_timed(model.config))
+    tokens = Tokens(tokenizer, is_timed(model.config))
+    expected = getattr(model.config, "scorelm_vocabulary", None)
+    if expected is not None:
+        try:
+            found = tokens.vocabulary.fingerprint()
+        except ConfigError as error:
+            raise ConfigError(f"model {name!r}: {error}") from None
+        if found != expected:
+            raise ConfigError(
+                f"model {name!r}: was trained with other tokens ({expected}) than its tokenizer's ({found})"
+            )
+    return tokens

@@ -1,34 +1,43 @@
-"""The project's lexemes as a Hugging Face fast tokenizer: a lexeme's id is its place in LEXEMES.
+"""Score text as tokens: the project's own as a Hugging Face fast tokenizer, and what training asks of any tokenizer.
 
-A model's tokens may be these lexemes, a Pythia's sub-words, or both; ``Tokens`` is what training asks of them.
+A model's tokens may be lexemes, lexemes and joined ones, a Pythia's sub-words, or sub-words and lexemes.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from scorelm.notation.lexemes import END_OF_TEXT, LEXEME_PATTERN, LEXEMES, PADDING, STRING_PATTERN
-from scorelm.notation.positions import positions
+from scorelm.notation.lexemes import END_OF_TEXT, LEXEME_PATTERN, PADDING, STRING_PATTERN
+from scorelm.notation.positions import positions_of_tokens
+from scorelm.vocabulary import JOINED_DURATIONS, JOINED_PITCHES, Vocabulary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+# the longest first; a pitch whose octave marks go on is another pitch
+_JOINED_PATTERN = "(?:{})(?:{})(?![,'])".format(
+    *("|".join(map(re.escape, sorted(some, key=len, reverse=True))) for some in (JOINED_DURATIONS, JOINED_PITCHES))
+)
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A tokenizer that cuts score text as ``lexemes.cut`` does.
+
+def build_tokenizer(cut: str = "lexemes") -> PreTrainedTokenizerFast:
+    """A tokenizer that cuts score text as ``lexemes.cut`` does, or into the tokens of another cut (see CUTS).
 
     White space outside quotes is dropped; decoding puts the canonical new line behind each ``|``.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    # no merges: a piece is one lexeme (ignore_merges), or it is cut into characters and bytes
-    vocabulary = {lexeme: i for i, lexeme in enumerate(LEXEMES)}
-    model = models.BPE(vocab=vocabulary, merges=[], byte_fallback=True, ignore_merges=True)
+    # no merges: a piece is one token (ignore_merges), or it is cut into characters and bytes
+    vocabulary = Vocabulary.of_cut(cut)
+    model = models.BPE(vocab=vocabulary.ids, merges=[], byte_fallback=True, ignore_merges=True)
     tokenizer = Tokenizer(model)
-    pieces = Regex(rf"{STRING_PATTERN}|{LEXEME_PATTERN}|\s+")
+    joined = f"{_JOINED_PATTERN}|" if cut == "joined" else ""
+    pieces = Regex(rf"{STRING_PATTERN}|{joined}{LEXEME_PATTERN}|\s+")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(pieces, "isolated"), pre_tokenizers.Split(Regex(r"^\s+$"), "removed")]
     )
@@ -43,7 +52,7 @@ TIME = "time"  # a model whose config says so in scorelm_positions turns its att
 
 @dataclass(frozen=True)
 class Tokens:
-    """How texts become a model's input. ``timed``: its positions are moments of the music, its ids those of LEXEMES."""
+    """How texts become a model's input. ``timed``: its positions are moments of the music, its tokens the project's."""
 
     tokenizer: Any
     timed: bool = False
@@ -53,12 +62,17 @@ class Tokens:
         """The id that closes a text."""
         return int(self.tokenizer.eos_token_id)
 
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens as lexemes. ConfigError where they are a Pythia's sub-words."""
+        return Vocabulary(self.tokenizer.get_vocab())
+
     def encode(self, text: str) -> list[int]:
         return list(self.tokenizer(text)["input_ids"])
 
     def positions(self, ids: Sequence[int]) -> list[float] | None:
         """The position of each token; None where the model counts tokens by itself."""
-        return positions(LEXEMES[i] for i in ids) if self.timed else None
+        return positions_of_tokens(self.vocabulary.tokens[i] for i in ids) if self.timed else None
 
 
 def is_timed(config: Any) -> bool:

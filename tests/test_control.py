@@ -200,7 +200,7 @@ def test_scores_of_any_kind_are_given(untrained: Student, tmp_path: Path, ending
     found = extract(parse(text), parts=[1, 2])
     expected = scorelm.api.load(path)
     assert [chord.notes for chord in chords(found)] == [chord.notes for chord in chords(expected)]
-    assert len(list(chords(expected))) == 11
+    assert len(list(chords(expected))) == (9 if ending == ".mid" else 11)  # MIDI knows no ties
 
 
 # -- measures anew, and on from a measure --------------------------------------------------------------
@@ -401,11 +401,11 @@ def test_a_score_is_heard(tmp_path: Path) -> None:
 
 def test_a_soundfont_that_is_missing_or_none_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCORELM_SOUNDFONT", str(tmp_path / "no.sf2"))
-    with pytest.raises(ScorelmError, match="no such file"):
+    with pytest.raises(ScorelmError, match="No such file"):
         audio.soundfont()
     (tmp_path / "bad.sf2").write_bytes(b"no soundfont")
     monkeypatch.setenv("SCORELM_SOUNDFONT", str(tmp_path / "bad.sf2"))
-    with pytest.raises(ScorelmError):
+    with pytest.raises(ScorelmError, match="is no soundfont"):
         scorelm.save(PAIR, tmp_path / "pair.wav")
     assert not (tmp_path / "pair.wav").exists()
     monkeypatch.delenv("SCORELM_SOUNDFONT")

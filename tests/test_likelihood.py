@@ -11,8 +11,19 @@ import torch
 
 from scorelm.dataset import counts
 from scorelm.evaluate import load, read
-from scorelm.likelihood import KEY_INTERVALS, KINDS, Reading, in_keys, intervals, kinds_of, mixture, rates, token_losses
-from scorelm.notation.lexemes import END_OF_TEXT, IDS, cut
+from scorelm.likelihood import (
+    KEY_INTERVALS,
+    KINDS,
+    Reading,
+    breakdown,
+    in_keys,
+    intervals,
+    kinds_of,
+    mixture,
+    rates,
+    token_losses,
+)
+from scorelm.notation.lexemes import cut
 from scorelm.notation.reader import parse
 
 
@@ -45,7 +56,7 @@ def test_what_fits_is_read_in_one_window(tiny_model: Path, chorales: list[str]) 
 def test_the_sum_is_the_probability_of_the_whole_text(tiny_model: Path, chorales: list[str]) -> None:
     judge = load(str(tiny_model))
     text = chorales[0]
-    ids = [*(IDS[lexeme] for lexeme in cut(text)), IDS[END_OF_TEXT]]
+    ids = [*judge.tokens.encode(text), judge.tokens.end]
     with torch.no_grad():
         row, where = torch.tensor([ids]), torch.tensor([judge.tokens.positions(ids)])
         inputs = {"input_ids": row, "position_ids": where, "attention_mask": torch.ones_like(row)}
@@ -53,11 +64,11 @@ def test_the_sum_is_the_probability_of_the_whole_text(tiny_model: Path, chorales
     expected = -sum(float(chances[at, ids[at + 1]]) for at in range(len(ids) - 1))
     reading = read(judge, text)
     assert reading.nats == pytest.approx(expected, rel=1e-5)
-    assert reading.tokens == len(cut(text))
+    assert reading.tokens == len(load(str(tiny_model)).tokens.encode(text))
     about = counts(parse(text))
     assert (reading.notes, reading.quarters) == (about["notes"], about["quarters"])
     assert sum(reading.kinds.values()) == pytest.approx(reading.nats)
-    music = sum(reading.kinds[kind] for kind in ("pitch", "duration", "tie", "other"))
+    music = sum(reading.kinds[kind] for kind in ("pitch", "duration", "note", "tie", "other"))
     assert sum(reading.voices.values()) == pytest.approx(music)
 
 
@@ -79,7 +90,17 @@ def test_lexemes_have_their_kinds_and_parts() -> None:
         ("H", "other", 1), ("G", "pitch", 1), ("h", "duration", 1), ("A", "pitch", 1), (";", "separator", 0),
         ("w", "duration", 2), ("^G,", "pitch", 2), ("!end!", "barline", 0), ("|", "barline", 0),
     ]  # fmt: skip
-    assert {kind for _, kind, _ in found} == set(KINDS)
+    assert {kind for _, kind, _ in found} == {*KINDS} - {"note"}
+
+
+def test_a_joined_token_is_a_note_of_its_part() -> None:
+    text = '|\nT2:4P"Soprano"hC;P"Bass"C,D,|\n'
+    tokens = [*[(x,) for x in cut('|T2:4P"Soprano"')], ("h", "C"), *[(x,) for x in cut(';P"Bass"C,D,|')]]
+    kinds, voices = breakdown(text, tokens, [1.0] * len(tokens))
+    assert kinds["note"] == 1.0
+    assert kinds["pitch"] == 2.0
+    assert voices == {1: 1.0, 2: 2.0}
+    assert sum(kinds.values()) == len(tokens)
 
 
 def test_letters_in_names_are_no_notes() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,14 @@ from scorelm.generation import Student
 from scorelm.likelihood import Piece, bits_per_quarter
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import sound_problems
+from scorelm.notation.transform import extract
+from scorelm.notation.writer import write
 from scorelm.tokenizer import Tokens, build_tokenizer
 from scorelm.training import train
 from scorelm.training.batches import IGNORED, Batches, Place
 from scorelm.training.checkpoints import Checkpoints
 from scorelm.training.corpus import Corpus, in_all_keys
+from scorelm.training.muon import Muon
 from scorelm.training.windows import windows
 
 FILES = {"config.json", "model.safetensors", "tokenizer.json", "README.md", "metrics.json", "train_cfg.json"}
@@ -97,7 +101,7 @@ def test_a_text_in_all_keys_is_there_once_for_each_pitch_class(chorales: list[st
 
 @pytest.mark.parametrize("packing", [False, True])
 def test_an_epoch_has_every_token_once_in_whatever_number_of_processes(config: TrainConfig, packing: bool) -> None:
-    config = replace(config, transpose=False, packing=packing)
+    config = replace(config, transpose=False, part_subsets=0.0, packing=packing)
     corpus, tokens = Corpus(config.dataset_dir, "train"), Tokens(build_tokenizer(), timed=True)
     wanted = sorted(t for i in range(len(corpus)) for t in [*tokens.encode(corpus.row(i)[0])[1:], tokens.end])
     for processes in (1, 2):
@@ -111,6 +115,41 @@ def test_an_epoch_has_every_token_once_in_whatever_number_of_processes(config: T
                 found += batch.labels[batch.labels != IGNORED].tolist()
         assert processes > 1 or sorted(found) == wanted
         assert set(found) == set(wanted)
+
+
+def test_some_texts_are_read_with_some_of_their_parts_alone(config: TrainConfig) -> None:
+    config = replace(config, transpose=False, part_subsets=0.5, max_length=2048, batch_size=1)
+    corpus, tokens = Corpus(config.dataset_dir, "train"), Tokens(build_tokenizer(), timed=True)
+    scores = [parse(corpus.row(i)[0]) for i in range(len(corpus))]
+    known = {write(score) for score in scores}
+    some = {write(extract(s, parts=c)) for s in scores for n in (1, 2, 3) for c in combinations((1, 2, 3, 4), n)}
+    found = set()
+    for batch in Batches(corpus, tokens, config, Place()):
+        found.add(tokens.tokenizer.decode(batch.ids[0, :-1]))
+        if len(found) == 12:
+            break
+    assert found <= known | some
+    assert found & known
+    assert found & some
+
+
+def test_muon_steps_as_torch_s_does() -> None:
+    torch.manual_seed(0)
+    shapes = [(12, 40), (40, 12), (12, 40)]
+    ours = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
+    theirs = [torch.nn.Parameter(p.detach().clone()) for p in ours]
+    steppers = [
+        Muon(ours, lr=0.1, weight_decay=0.2),
+        torch.optim.Muon(theirs, lr=0.1, weight_decay=0.2, adjust_lr_fn="match_rms_adamw"),
+    ]
+    for _ in range(3):
+        for a, b in zip(ours, theirs):
+            a.grad = torch.randn_like(a)
+            b.grad = a.grad.clone()
+        for stepper in steppers:
+            stepper.step()
+    for a, b in zip(ours, theirs):  # torch's computes in bfloat16
+        torch.testing.assert_close(a, b, atol=0.02, rtol=0)
 
 
 def test_batches_go_on_from_a_place_as_if_nothing_had_happened(config: TrainConfig) -> None:

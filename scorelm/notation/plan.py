@@ -13,7 +13,8 @@ from scorelm.notation.lexemes import cut
 from scorelm.notation.marks import spell_attribute
 from scorelm.notation.model import Clef, Key, Measure, Part, PartMeasure, Score, Time
 from scorelm.notation.normal import normal_measure
-from scorelm.notation.sound import CLEFS, LONGEST_MEASURE
+from scorelm.notation.sound import LONGEST_MEASURE
+from scorelm.notation.sound_voice import CLEFS
 from scorelm.notation.state import State
 from scorelm.notation.transform import strip
 from scorelm.notation.writer import measure_sections
@@ -83,8 +84,10 @@ def frames(plan: Plan) -> tuple[Frame, ...]:
         for part in free:
             _check(measure, core.parts[part], measure.parts[part], index)
         head, sections, end = measure_sections(shown, core.parts, state, index == 0)
-        lexemes = [tuple(cut(section)) for section in sections]
-        out.append(Frame(measure, tuple(cut(head)), tuple(lexemes), (*cut(end), "|"), free, clefs))
+        lexemes = [cut(section) for section in sections]
+        for part in free:  # what stands between its staves is written with them
+            del lexemes[part][len(lexemes[part]) - (core.parts[part].staves - 1) :]
+        out.append(Frame(measure, tuple(cut(head)), tuple(map(tuple, lexemes)), (*cut(end), "|"), free, clefs))
     return tuple(out)
 
 

@@ -129,3 +129,9 @@ def positions(lexemes: Iterable[str]) -> list[float]:
     """The position of each lexeme of a text."""
     clock = Clock()
     return [clock.push(lexeme) for lexeme in lexemes]
+
+
+def positions_of_tokens(tokens: Iterable[Iterable[str]]) -> list[float]:
+    """The position of each token of a text, which is that of its last lexeme."""
+    clock = Clock()
+    return [[clock.push(lexeme) for lexeme in token][-1] for token in tokens]

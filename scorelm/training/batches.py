@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from scorelm.config import TrainConfig
 from scorelm.errors import ScoreError
 from scorelm.notation.reader import parse
-from scorelm.notation.transform import transpose
+from scorelm.notation.transform import extract, transpose
 from scorelm.notation.writer import write
 from scorelm.tokenizer import Tokens
 from scorelm.training.corpus import Corpus, intervals_of
@@ -87,9 +87,9 @@ class Batches:
         self.place = place
         self.process = process
         self.processes = processes
-        self.remembered: OrderedDict[tuple[int, str], list[Window]] = OrderedDict()
+        self.remembered: OrderedDict[tuple[int, str, tuple[int, ...]], list[Window]] = OrderedDict()
         self.remembered_tokens = 0
-        self.keys: dict[int, list[str]] = {}
+        self.variants: dict[int, tuple[list[str], int]] = {}  # of each text: intervals to its keys, number of parts
 
     def __iter__(self) -> Iterator[Batch]:
         """Each batch of this process; all processes get equally many."""
@@ -124,25 +124,38 @@ class Batches:
         return [_batch(group, self.tokens) for group in groups[self.process :: self.processes]]
 
     def _windows(self, number: int, chance: random.Random) -> list[Window]:
-        """The windows of a text in a key that chance chooses."""
-        interval = "P1"
-        if self.config.transpose:
-            if number not in self.keys:
-                self.keys[number] = intervals_of(parse(self.corpus.row(number)[0]))
-            interval = chance.choice(self.keys[number])
-        found = self.remembered.pop((number, interval), None)
+        """The windows of a text in a key, and sometimes with some of its parts alone, as chance chooses."""
+        if number not in self.variants:
+            score = parse(self.corpus.row(number)[0])
+            self.variants[number] = intervals_of(score) if self.config.transpose else ["P1"], len(score.parts)
+        intervals, parts = self.variants[number]
+        interval = chance.choice(intervals)
+        chosen = tuple(range(1, parts + 1))
+        if parts > 1 and chance.random() < self.config.part_subsets:
+            chosen = tuple(sorted(chance.sample(chosen, chance.randrange(1, parts))))
+        kept = number, interval, chosen
+        found = self.remembered.pop(kept, None)
         if found is None:
-            text = self.corpus.row(number)[0]
-            if interval != "P1":
-                with contextlib.suppress(ScoreError):  # beyond the range of pitches: as it is
-                    text = write(transpose(parse(text), interval))
+            text = _variant(self.corpus.row(number)[0], interval, chosen if len(chosen) < parts else None)
             found = windows(text, self.tokens.encode, self.tokens.end, self.config.max_length)
             self.remembered_tokens += sum(len(window.ids) for window in found)
-        self.remembered[number, interval] = found
+        self.remembered[kept] = found
         while self.remembered_tokens > REMEMBERED_TOKENS:
             _, old = self.remembered.popitem(last=False)
             self.remembered_tokens -= sum(len(window.ids) for window in old)
         return found
+
+
+def _variant(text: str, interval: str, parts: tuple[int, ...] | None) -> str:
+    """A text transposed, and of some of its parts alone (numbers from 1); as it is where that cannot be written."""
+    if interval == "P1" and parts is None:
+        return text
+    score = parse(text)
+    with contextlib.suppress(ScoreError):  # beyond the range of pitches
+        score = transpose(score, interval)
+    if parts is not None:
+        score = extract(score, parts=parts)
+    return write(score)
 
 
 def _packed(found: list[Window], longest: int) -> list[list[Window]]:

@@ -7,9 +7,10 @@ from typing import Any
 
 from scorelm.config import TrainConfig
 from scorelm.errors import ConfigError
-from scorelm.notation.lexemes import LEXEMES, vocabulary_hash
+from scorelm.notation.lexemes import LEXEMES
 from scorelm.pretrained import fitting, load_model
 from scorelm.tokenizer import TIME, Tokens, build_tokenizer, is_timed
+from scorelm.vocabulary import Vocabulary
 
 TARGETS = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]  # GPT-NeoX's matrices, for LoRA
 
@@ -31,7 +32,7 @@ def new_model(config: TrainConfig) -> tuple[Any, Any]:
     """A GPT-NeoX of the config's sizes with random weights, and the tokenizer of the lexemes."""
     from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(config.cut)
     model = GPTNeoXForCausalLM(
         GPTNeoXConfig(
             vocab_size=len(tokenizer),
@@ -55,7 +56,7 @@ def new_model(config: TrainConfig) -> tuple[Any, Any]:
             attn_implementation="sdpa",
         )
     )
-    model.config.scorelm_vocabulary = vocabulary_hash()
+    model.config.scorelm_vocabulary = Vocabulary.of_cut(config.cut).fingerprint()
     if config.positions == TIME:
         model.config.scorelm_positions = TIME
     return model, tokenizer

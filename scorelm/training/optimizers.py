@@ -23,10 +23,9 @@ def build_optimizers(model: Any, config: TrainConfig, kind: str) -> list[Any]:
     rest = [group for group in groups if group["params"]]
     out: list[Any] = [torch.optim.AdamW(rest, lr=config.lr, betas=BETAS, fused=True)] if rest else []
     if inner:
-        # rates and decay as for AdamW, whose updates these are scaled to: Liu et al., Muon is scalable (2025)
-        out.append(
-            torch.optim.Muon(inner, lr=config.muon_lr, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw")
-        )
+        from scorelm.training.muon import Muon
+
+        out.append(Muon(inner, lr=config.muon_lr, weight_decay=config.weight_decay))
     for optimizer in out:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]
