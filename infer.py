@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Write new music: continue a text (or a score file) to its end. `infer.py "|"` begins a new piece."""
+"""Write new music. `infer.py "|"` begins a new piece, `infer.py FILE` continues a score or a text to its end,
+--given FILE writes other parts to those of a score, --rewrite 5-8 writes some measures anew."""
 
 from __future__ import annotations
 
@@ -7,28 +8,43 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scorelm import cli
+
+if TYPE_CHECKING:
+    from scorelm.compose import Wish
 
 ENDINGS = (".sclm", ".musicxml", ".mid", ".svg", ".png")
 
 
 def parser() -> argparse.ArgumentParser:
     out = argparse.ArgumentParser(description=__doc__)
-    out.add_argument("prompt", help='score text ("|" alone: a new piece), - for stdin, or the path of a score')
-    out.add_argument("-m", "--model", metavar="DIR", help="default: score-lm, else the chorale model that ships")
-    out.add_argument("-n", type=int, default=1, help="how many samples; default: 1")
-    out.add_argument("--measures", type=int, help="exactly so many, those of the prompt counted; default: 8 or more")
-    out.add_argument("--temperature", type=float, default=0.95, help="0: always the likeliest; default: 0.95")
-    out.add_argument("--top-k", type=int, default=0, help="choose among the K likeliest; default: 0, all")
-    out.add_argument("--top-p", type=float, default=0.98, help="choose among the likeliest that add up; default: 0.98")
-    out.add_argument(
-        "--min-p", type=float, default=0.0, help="only what is this likely beside the likeliest; default: 0"
-    )
-    out.add_argument("--engine", default="numpy", help="numpy, or transformers, which uses a GPU; default: numpy")
-    out.add_argument("--seed", type=int, help="of the first sample, the next ones have seed + 1 ...; default: drawn")
-    out.add_argument("-o", "--output", metavar="DIR", help=f"write each sample there as {' '.join(ENDINGS)}")
+    add = out.add_argument
+    add("prompt", nargs="?", default="|", help='score text ("|": a new piece), - for stdin, or the path of a score')
+    add("-m", "--model", metavar="DIR", help="default: score-lm, else the chorale model that ships")
+    add("-n", type=int, default=1, help="how many samples; default: 1")
+    add("--best", type=int, metavar="N", help="keep only so many of them, by likelihood and by what is counted in them")
+    add("--measures", type=int, help="exactly so many, those of the prompt counted; default: 8 or more")
+    add("--key", help="of a new piece: D, Bb, b, 'B minor'")
+    add("--time", help="of a new piece: 3/4, 6/8, C")
+    add("--parts", help="of a new piece, or of the result of --given: Soprano,Alto,Tenor,Bass or Voice,Piano:2")
+    add("--from-measure", type=int, metavar="N", help="keep the measures before it, write on from there")
+    add("--given", metavar="FILE", help="its parts stay note for note, others are written to them; default: a choir's")
+    add("--given-parts", metavar="NAMES", help="take only these parts of --given")
+    add("--rewrite", metavar="5-8", help="write these measures of the prompt anew, keep all around them")
+    add("--part", metavar="NAMES", help="with --rewrite: only in these parts")
+    add("--tries", type=int, metavar="K", help="keep the likeliest of K ways; default: 4 where parts are given, else 1")
+    add("--temperature", type=float, default=0.95, help="0: always the likeliest; default: 0.95")
+    add("--top-k", type=int, default=0, help="choose among the K likeliest; default: 0, all")
+    add("--top-p", type=float, default=0.98, help="choose among the likeliest that add up; default: 0.98")
+    add("--min-p", type=float, default=0.0, help="only what is this likely beside the likeliest; default: 0")
+    add("--engine", default="numpy", help="numpy, or transformers, which uses a GPU; default: numpy")
+    add("--seed", type=int, help="of the first sample, the next ones have seed + 1 ...; default: drawn")
+    add("-o", "--output", metavar="DIR", help=f"write each sample there as {' '.join(ENDINGS)}")
+    add("--wav", action="store_true", help="with -o: write each sample as .wav too, by fluidsynth or tinysoundfont")
     return out
 
 
@@ -38,67 +54,65 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def work(options: argparse.Namespace) -> int:
+    from scorelm.compose import Wish, ranked
     from scorelm.errors import ConfigError
     from scorelm.generation import Student, find_model
-    from scorelm.sampling import Sampling
 
-    if options.n < 1:
-        raise ConfigError(f"-n is 1 or more, not {options.n}")
-    if options.measures is not None and options.measures < 1:
-        raise ConfigError(f"--measures is 1 or more, not {options.measures}")
-    sampling = Sampling(options.temperature, options.top_k, options.top_p, options.min_p)
-    seed = time.time_ns() % 10**6 if options.seed is None else options.seed
-    prompt = read_prompt(options.prompt)
-    folder = find_model(options.model)
-    print(f"model {folder}, seed {seed}", file=sys.stderr, flush=True)
+    if options.prompt == "-":
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+        options.prompt = sys.stdin.read()
+    if options.wav:
+        from scorelm.audio import ready
+
+        if not options.output:
+            raise ConfigError("--wav writes beside the files of -o DIR, which is missing")
+        ready()
+    wish = Wish(**{field.name: getattr(options, field.name) for field in fields(Wish)})
+    folder, seeds = find_model(options.model), wish.seeds()
+    say(f"model {folder}, seed {seeds[0]}")
     student = Student(folder, options.engine)
     started = time.monotonic()
-    texts = [""] * options.n
-    seeds = range(seed, seed + options.n)
-    for row, piece in student.write(prompt, seeds=seeds, measures=options.measures, sampling=sampling):
-        texts[row] += piece
-        if options.n == 1:
+    texts = written(wish, student, seeds)
+    report(texts, time.monotonic() - started)
+    kept = range(wish.n)
+    if wish.best is not None:
+        found = ranked(student, texts)
+        for place, (number, figures) in enumerate(found):
+            say(f"{'kept' if place < wish.best else 'left'}: seed {seeds[number]}: {figures}")
+        kept = [number for number, _ in found[: wish.best]]
+    if wish.n > 1:
+        print("\n".join(texts[number] for number in kept), end="")  # an empty line between two texts
+    for number in kept if options.output else ():
+        save(texts[number], Path(options.output) / f"sample-{seeds[number]}", options.wav)
+    return 0
+
+
+def written(wish: Wish, student: object, seeds: range) -> list[str]:
+    texts = [""] * wish.n
+    for number, piece in wish.write(student, seeds, say):
+        texts[number] += piece
+        if wish.n == 1:
             sys.stdout.write(piece)  # measure by measure
             sys.stdout.flush()
-    if options.n > 1:
-        print("\n".join(texts), end="")  # an empty line between two texts
-    report(texts, time.monotonic() - started)
-    for number, text in zip(seeds, texts):
-        if options.output:
-            save(text, Path(options.output), number)
-    return 0
+    return texts
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def report(texts: list[str], seconds: float) -> None:
     from scorelm.notation.lexemes import cut
 
     lexemes = sum(len(cut(text)) for text in texts)
-    measures = sum(text.count("|") - 1 for text in texts)
-    print(f"{measures} measures in {seconds:.1f} s, {lexemes / seconds:.0f} lexemes/s", file=sys.stderr, flush=True)
+    say(f"{sum(text.count('|') - 1 for text in texts)} measures in {seconds:.1f} s, {lexemes / seconds:.0f} lexemes/s")
 
 
-def read_prompt(prompt: str) -> str:
-    if prompt == "-":
-        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
-        return sys.stdin.read()
-    if "|" not in prompt:
-        if not Path(prompt).is_file():
-            from scorelm.errors import ConfigError
-
-            raise ConfigError(f"{prompt}: no such file, nor score text, which begins with '|'")
-        from scorelm.api import load
-        from scorelm.generation import continuable
-        from scorelm.notation.transform import strip
-
-        return continuable(strip(load(prompt)))
-    return prompt
-
-
-def save(text: str, folder: Path, seed: int) -> None:
+def save(text: str, path: Path, sound: bool) -> None:
     from scorelm import save as write
 
-    for ending in ENDINGS:
-        print(write(text, folder / f"sample-{seed}{ending}"), file=sys.stderr, flush=True)
+    for ending in (*ENDINGS, *((".wav",) if sound else ())):
+        say(str(write(text, path.with_name(path.name + ending))))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scorelm.notation.repair import Problem
 
 MUSICXML_ENDINGS = (".musicxml", ".xml", ".mxl")
-ENDINGS = (".musicxml", ".mxl", ".mid", ".svg", ".png", ".pdf", ".abc", ".sclm")
+ENDINGS = (".musicxml", ".mxl", ".mid", ".svg", ".png", ".pdf", ".abc", ".wav", ".sclm")
 
 
 def encode(
@@ -95,11 +95,12 @@ def repair(text: str) -> tuple[str, tuple[Problem, ...]]:
 
 
 def save(source: str | stream.Score, path: str | Path, title: str = "") -> Path:
-    """Write a score as the path's ending says: .musicxml .mxl .mid .svg .png .pdf .abc .sclm. Returns the path.
+    """Write a score as the path's ending says: .musicxml .mxl .mid .svg .png .pdf .abc .wav .sclm.
 
     source: score text, or a music21 score
 
-    The file is written whole or not at all. Raises FormatError for a broken text, ScorelmError for another ending.
+    Returns the path. The file is written whole or not at all. Raises FormatError for a broken text, ScorelmError for
+    another ending and for a .wav where no synthesiser is there.
     """
     path = Path(path)
     ending = path.suffix.lower()
@@ -112,10 +113,15 @@ def save(source: str | stream.Score, path: str | Path, title: str = "") -> Path:
 def _render(score: Score, ending: str, title: str, path: Path) -> bytes | str:
     if ending == ".sclm":
         return write(score)
-    if ending == ".mid":
+    if ending in (".mid", ".wav"):
         from scorelm import music21_bridge
 
-        return music21_bridge.midi(score)
+        midi = music21_bridge.midi(score)
+        if ending == ".mid":
+            return midi
+        from scorelm.audio import wav
+
+        return wav(midi)
     from scorelm.musicxml.writer import compressed, write_musicxml
 
     xml = write_musicxml(score, title)

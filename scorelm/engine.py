@@ -110,19 +110,22 @@ class Session:
     def clear(self, row: int) -> None:
         self.lengths[row] = 0
 
-    def drop(self, row: int) -> None:
-        """Leave a row; the last one takes its place."""
-        last = len(self.lengths) - 1
-        if row != last:
-            end = self.lengths[last]
-            self.keys[:, row, :, :end] = self.keys[:, last, :, :end]
-            self.values[:, row, :, :end] = self.values[:, last, :, :end]
-            self.lengths[row] = end
-        self.keys, self.values = self.keys[:, :last], self.values[:, :last]
-        self.lengths = self.lengths[:last]
+    def copy(self, row: int, to: int) -> None:
+        """Make one row as another one is."""
+        end = self.lengths[row]
+        for cache in (self.keys, self.values):
+            cache[:, to, :, :end] = cache[:, row, :, :end]
+        self.lengths[to] = end
 
-    def read(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> Array:
-        """Append tokens to one row; logits behind the last, (vocabulary,)."""
+    def swap(self, one: int, other: int) -> None:
+        """Two rows change their places."""
+        end = max(self.lengths[one], self.lengths[other])
+        for cache in (self.keys, self.values):
+            cache[:, [one, other], :, :end] = cache[:, [other, one], :, :end]
+        self.lengths[[one, other]] = self.lengths[[other, one]]
+
+    def read(self, row: int, ids: Sequence[int], positions: Sequence[float], every: bool = False) -> Array:
+        """Append tokens to one row; logits behind the last, (vocabulary,), or every one, (tokens, vocabulary)."""
         engine, start, count = self.engine, int(self.lengths[row]), len(ids)
         if start + count > self.room:
             raise ValueError(f"{start + count} tokens do not fit into {self.room}")
@@ -139,11 +142,11 @@ class Session:
             mixed = _softmax(q @ keys[:, :until].transpose(0, 2, 1) + hidden) @ values[:, :until]
             x = self._out(layer, x, mixed.transpose(1, 0, 2).reshape(count, -1), h)
         self.lengths[row] = until
-        return self._logits(x[-1:])[0]
+        return self._logits(x) if every else self._logits(x[-1:])[0]
 
     def step(self, ids: Sequence[int], positions: Sequence[float]) -> Array:
-        """Append a token to each row; logits, (rows, vocabulary)."""
-        engine, ends = self.engine, self.lengths
+        """Append a token to each of the first rows; logits, (rows, vocabulary)."""
+        engine, ends = self.engine, self.lengths[: len(ids)]
         longest = int(ends.max()) + 1
         if longest > self.room:
             raise ValueError(f"{longest} tokens do not fit into {self.room}")
@@ -155,7 +158,7 @@ class Session:
             beyond = np.where(np.arange(longest) > ends[:, None], np.float32(-np.inf), np.float32(0))[:, None, None]
         for layer in range(engine.layers):
             q, k, v, h = self._into(layer, x)  # q, k, v: (rows, heads, size)
-            keys, values = self.keys[layer], self.values[layer]
+            keys, values = self.keys[layer, : len(ids)], self.values[layer, : len(ids)]
             keys[rows, :, ends] = _turned(k, cos, sin)
             values[rows, :, ends] = v
             # (rows, heads, 1, time)
@@ -164,7 +167,7 @@ class Session:
                 scores += beyond
             mixed = _softmax(scores) @ values[:, :, :longest]
             x = self._out(layer, x, mixed.reshape(len(x), -1), h)
-        self.lengths += 1
+        ends += 1  # of the session too: it is a view
         return self._logits(x)
 
     def _turn(self, positions: Array) -> tuple[Array, Array]:

@@ -1,11 +1,12 @@
 """What reads the texts under way and says how likely each next lexeme is: by numpy, or by transformers.
 
-Both hold rows of texts. A row begins with ``restart`` and grows by ``step``, which takes a token of each row that is
-still written: one that is missing is left for good. They give the same logits.
+Both hold rows of texts. A row begins with ``restart``, or as the ``copy`` of another one, and grows by ``step``, which
+takes a token of each row that goes on; the others stay as they are. They give the same logits.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,8 +22,12 @@ Logits = np.ndarray[Any, np.dtype[np.float32]]
 class Reader(Protocol):
     def begin(self, rows: int, room: int) -> None: ...
     def restart(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> None: ...
+    def copy(self, row: int, to: int) -> None: ...
     def step(self, rows: Sequence[int], ids: Sequence[int], positions: Sequence[float]) -> Logits:
         """Logits of what follows in each row, (rows, vocabulary)."""
+
+    def read(self, ids: Sequence[int], positions: Sequence[float]) -> Logits:
+        """Logits behind each token of a text that is no row, (tokens, vocabulary)."""
 
 
 class NumpyReader:
@@ -35,7 +40,7 @@ class NumpyReader:
 
     def begin(self, rows: int, room: int) -> None:
         self.session = self.engine.session(rows, room)
-        self.order = list(range(rows))  # which row stands where in the session
+        self.order = list(range(rows))  # which row stands where in the session; those that go on stand first
 
     def restart(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> None:
         at = self.order.index(row)
@@ -43,16 +48,22 @@ class NumpyReader:
         if ids:
             self.session.read(at, ids, positions)
 
+    def copy(self, row: int, to: int) -> None:
+        self.session.copy(self.order.index(row), self.order.index(to))
+
     def step(self, rows: Sequence[int], ids: Sequence[int], positions: Sequence[float]) -> Logits:
-        for row in set(self.order).difference(rows):
-            at = self.order.index(row)
-            self.session.drop(at)
-            last = self.order.pop()
-            if row != last:
-                self.order[at] = last
-        places = [rows.index(row) for row in self.order]
+        going = set(rows)
+        out = [at for at in range(len(going)) if self.order[at] not in going]
+        into = [at for at in range(len(going), len(self.order)) if self.order[at] in going]
+        for one, other in zip(out, into):
+            self.session.swap(one, other)
+            self.order[one], self.order[other] = self.order[other], self.order[one]
+        places = [rows.index(row) for row in self.order[: len(rows)]]
         logits = self.session.step([ids[i] for i in places], [positions[i] for i in places])
         return logits[[self.order.index(row) for row in rows]]
+
+    def read(self, ids: Sequence[int], positions: Sequence[float]) -> Logits:
+        return self.engine.session(1, len(ids)).read(0, ids, positions, every=True)
 
 
 class TransformersReader:
@@ -79,8 +90,20 @@ class TransformersReader:
         if ids:
             self._read(row, ids, positions)
 
+    def copy(self, row: int, to: int) -> None:
+        self.caches[to] = copy.deepcopy(self.caches[row])
+
     def step(self, rows: Sequence[int], ids: Sequence[int], positions: Sequence[float]) -> Logits:
         return np.stack([self._read(row, [i], [p]) for row, i, p in zip(rows, ids, positions)])
+
+    def read(self, ids: Sequence[int], positions: Sequence[float]) -> Logits:
+        import torch
+
+        with torch.inference_mode():
+            row, where = torch.tensor([ids], device=self.device), torch.tensor([positions], device=self.device)
+            out = self.model(input_ids=row, position_ids=where, attention_mask=torch.ones_like(row))
+        logits: Logits = out.logits[0].float().cpu().numpy()
+        return logits
 
     def _read(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> Logits:
         import torch

@@ -108,6 +108,8 @@ def test_the_public_face_is_small_and_whole() -> None:
         "decode",
         "encode",
         "extract",
+        "generate",
+        "generate_measures",
         "repair",
         "save",
         "transpose",

@@ -49,6 +49,19 @@ def test_the_text_ends_where_it_must() -> None:
     assert after(HEAD + "CDEF!end!|") == {END_OF_TEXT}
 
 
+def test_the_final_barline_waits_for_open_ties() -> None:
+    assert "!end!" not in after(HEAD + "CDEF-") and "!end!" in after(HEAD + "CDEF")
+    assert "!end!" in after(HEAD + "CDEF-|FGAB") and "!end!" not in after(HEAD + "CDEF-|FGAB-")
+
+
+def test_a_walk_is_left_and_gone_on_from_twice() -> None:
+    walk = Sound(HEAD + "CD")
+    other = walk.copy()
+    assert walk.peek("h") == Sound(HEAD + "CDh").allowed
+    other.push("h")
+    assert walk.allowed == after(HEAD + "CD") and other.allowed == after(HEAD + "CDh")
+
+
 def test_every_part_comes_in_every_measure() -> None:
     two = '|T1:4P"A"C;P"B"C|'
     assert ";" in after(two + "D") and "|" not in after(two + "D")

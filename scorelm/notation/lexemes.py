@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 
 END_OF_TEXT = "<|endoftext|>"
 PADDING = "<|padding|>"
@@ -186,6 +187,18 @@ def cut(text: str) -> list[str]:
         elif lexeme or unknown:
             out.append(lexeme or unknown)
     return out
+
+
+_BYTES = re.compile("(?:<0x[0-9A-F]{2}>)+")
+
+
+def joined(lexemes: Iterable[str]) -> str:
+    """The text of lexemes: the inverse of ``cut``. Bytes that are no UTF-8 become U+FFFD."""
+
+    def characters(match: re.Match[str]) -> str:
+        return bytes(int(byte, 16) for byte in match.group()[3:-1].split("><0x")).decode(errors="replace")
+
+    return _BYTES.sub(characters, "".join(lexemes))
 
 
 def listing(lexemes: tuple[str, ...] = LEXEMES, width: int = 110) -> str:

@@ -2,8 +2,8 @@
 
 Whoever pushes only allowed lexemes reaches a text that ``parse`` reads, in which every voice of every
 part fills its measure, every tuplet is complete and closed, and every tie leads to a note. The walk is a
-recursive-descent grammar of generators that yield what they allow and are sent what was chosen. Its state
-is bounded: the measure that is being written, and what is in force where it began.
+recursive-descent grammar, each of whose places says what it allows and where that leads. Its state is
+bounded: the measure that is being written, and what is in force where it began.
 
 Sound is narrower than readable: written durations only, no spacers in a first voice, tuplets with lexemes
 of their own and complete in one measure, declared lengths in 16ths of a quarter, keys and times at the
@@ -12,44 +12,29 @@ start of a measure, the core profile's marks.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass, field
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
-from functools import cache, lru_cache
+from functools import cache
+from typing import NamedTuple
 
 from scorelm.errors import FormatError
-from scorelm.notation.lexemes import COMMON_PARTS, END_OF_TEXT, IDS, SIMPLE_TUPLETS, cut
-from scorelm.notation.marks import CLEF_OF
-from scorelm.notation.model import Chord, Measure, Time, timeline
-from scorelm.notation.pitches import ALTER_OF, PITCH_OF, spell_pitch
-from scorelm.notation.reader import VALUES, Reader, parse
+from scorelm.notation import model
+from scorelm.notation.lexemes import COMMON_PARTS, END_OF_TEXT, IDS, cut
+from scorelm.notation.model import Chord, Measure, PartMeasure, Time, timeline
+from scorelm.notation.reader import Reader, parse
 from scorelm.notation.scanner import END, MODES, Scanner
-from scorelm.notation.state import EIGHTH, State
+from scorelm.notation.sound_voice import UNIT, Level, Voice, opening
+from scorelm.notation.state import State
+from scorelm.notation.steps import Lexemes, Local, Node, Pitch, end, only, union, within
 from scorelm.notation.writer import MAX_STAVES
 
-Lexemes = frozenset[str]
-Walk = Generator[Lexemes, str, str]
-Pitch = tuple[str, int, Fraction | int]  # step, octave, alteration
-
-UNIT = 1024  # ticks a quarter
-SMALLEST = UNIT // 32  # a 128th
-SHORTEST_TUPLET_UNIT = UNIT // 16
 LONGEST_MEASURE = 32  # quarters
 MAX_VOICES = 4
-MAX_CHORD = 6
-MAX_GRACES = 8
-MAX_DEPTH = 2
 MAX_STRING = 40
 
 DIGITS = frozenset("0123456789")
-VALUE_TICKS = {
-    lexeme: int(value.written * UNIT)
-    for lexeme, value in VALUES.items()
-    if value.dots <= 2 and value.written * UNIT >= SMALLEST
-}
-POSITION = {lexeme: 7 * octave + "CDEFGAB".index(step) for lexeme, (step, octave, _) in PITCH_OF.items()}
-FERMATA = frozenset(("H", "!inverted-fermata!"))
-CLEFS = frozenset(x for x, clef in CLEF_OF.items() if clef.line is not None or clef.sign == "percussion")
 KEYS = frozenset(f"K{fifths}" for fifths in range(-7, 8))
 MODE_LEXEMES = frozenset(MODES)
 SYMBOLS = frozenset(("!common!", "!cut!"))
@@ -57,56 +42,29 @@ UNITS = ("1", "2", "4", "8", "16", "32")
 STRING_OR_QUOTE = frozenset(chr(c) for c in range(32, 127)) - frozenset("|\\")
 PART_HEADS = frozenset((*COMMON_PARTS, "P"))
 END_MARKS = ("!repeat)!", "!end!", "!double!", "!ending)!")
-GRACE_VALUES = frozenset("qist")
 _HEAD = [["#"], ["?"], ["@"], ["!repeat(!"], ["!ending!"], sorted(KEYS), ["T"]]
 # what may stand in a measure's head behind its number (1), "?" (2), length (3), ...; a time is the last
 HEAD = [frozenset(x for stage in _HEAD[i:] for x in stage) for i in range(8)] + [frozenset()]
 _MARKS = [["!instrument!"], ["!sound!"], ["!transpose!"], sorted(KEYS)]
 PART_MARKS = [frozenset(x for stage in _MARKS[i:] for x in stage) for i in range(4)]
+VOICE, STAFF, PART = only("&"), only("/"), only(";")
+Place = tuple[int, int, int]  # part, staff, voice
 
 
-def only(*lexemes: str) -> Lexemes:
-    return frozenset(lexemes)
+class Piece(NamedTuple):
+    """What is known of a text at some place in it. What it holds is never changed."""
+
+    state: State
+    parts: int  # declared
+    ties: Mapping[Place, tuple[Pitch, ...]]  # pitches awaited
+    measures: int = 0  # whole ones
+    ended: bool = False
+    number: str = ""  # of the measure under way
+    length: Fraction | None = None  # of it; None: as the metre says
 
 
-@lru_cache(maxsize=65536)
-def union(*sets: Lexemes) -> Lexemes:
-    """The same object for the same sets, so that a mask can be kept for it."""
-    return frozenset().union(*sets)
-
-
-@dataclass
-class _Level:
-    """A voice, or a tuplet in it, while it is filled; in ticks as written."""
-
-    capacity: int
-    filled: int = 0
-    actual: int = 1
-    normal: int = 1
-
-    @property
-    def left(self) -> int:
-        return self.capacity - self.filled
-
-    def complete(self) -> bool:
-        """Whether a tuplet holds `actual` times a power of two, long enough for the rest to be filled."""
-        unit, rest = divmod(self.filled, self.actual)
-        return rest == 0 and unit >= SMALLEST and unit & (unit - 1) == 0
-
-
-@dataclass
-class _Voice:
-    """What one voice holds while it is written."""
-
-    held: str
-    pending: list[Pitch]  # pitches that ties lead to, low to high
-    first: bool  # of its staff
-    levels: list[_Level] = field(default_factory=list)
-    notes: int = 0  # events that are not spacers
-
-    @property
-    def done(self) -> bool:
-        return len(self.levels) == 1 and self.levels[0].left == 0
+class Fitted(Node):
+    """A place behind something given."""
 
 
 class Sound:
@@ -115,6 +73,7 @@ class Sound:
     prompt: readable text; its whole measures are taken as they stand, what follows the last ``|`` must be sound
     measures: the text ends with exactly so many measures, those of the prompt counted; None: where it likes
     at_least, at_most: bounds of the number of measures where it is free
+    grammar: narrower rules, with bounds of their own
 
     Raises FormatError where the prompt breaks the format.
     """
@@ -126,29 +85,36 @@ class Sound:
         at_least: int = 1,
         at_most: int = 10**6,
         max_parts: int = 16,
+        grammar: Grammar | None = None,
     ) -> None:
-        self.at_least = measures or at_least
-        self.at_most = measures or at_most
-        self.max_parts = max_parts
-        self.count = 0  # whole measures
-        self.state = State()
-        self.parts = 0  # declared
-        self.ties: dict[tuple[int, int, int], list[Pitch]] = {}  # part, staff, voice -> pitches awaited
-        self.ended = False
         whole = prompt.rfind("|") + 1
-        self._start(prompt[:whole] or "|")
-        self._walk = self._text()
-        self.allowed: Lexemes = next(self._walk)
+        piece = begin(prompt[:whole] or "|")
+        self.count = piece.measures  # whole measures
+        grammar = grammar or Grammar(measures or at_least, measures or at_most, max_parts)
+        self._node = grammar.text(piece)
+        self.allowed: Lexemes = self._node.allowed
         self._push_prompt(prompt, whole)
 
     def push(self, lexeme: str) -> None:
         """Move on by a lexeme. ValueError where it is not allowed."""
         if lexeme not in self.allowed:
             raise ValueError(f"{lexeme!r} may not stand here")
-        try:
-            self.allowed = self._walk.send(lexeme)
-        except StopIteration:
-            self.allowed = only()
+        self.count += lexeme == "|"
+        self._node = self._node.push(lexeme)
+        self.allowed = self._node.allowed
+
+    @property
+    def fits(self) -> bool:
+        """Whether something given has just passed, which says how well all before it fits."""
+        return isinstance(self._node, Fitted)
+
+    def peek(self, lexeme: str) -> Lexemes:
+        """What may come behind an allowed lexeme."""
+        return self._node.peek(lexeme)
+
+    def copy(self) -> Sound:
+        """A walk of its own from here on; costs next to nothing."""
+        return copy.copy(self)
 
     def _push_prompt(self, prompt: str, whole: int) -> None:
         rest = prompt[whole:]
@@ -164,477 +130,342 @@ class Sound:
                 )
             self.push(lexeme)
 
-    def _start(self, prompt: str) -> None:
-        """Take whole measures as the reader reads them."""
-        scanner = Scanner(prompt)
+
+def begin(prompt: str) -> Piece:
+    """Take whole measures as the reader reads them."""
+    scanner = Scanner(prompt)
+    if not scanner.take("|"):
+        raise scanner.error("'|', with which every text begins")
+    reader = Reader(scanner)
+    last: Measure | None = None
+    count = 0
+    while scanner.tokens[scanner.i] != END:
+        last = reader.measure()
+        count += 1
         if not scanner.take("|"):
-            raise scanner.error("'|', with which every text begins")
-        reader = Reader(scanner)
-        last: Measure | None = None
-        while scanner.tokens[scanner.i] != END:
-            last = reader.measure()
-            self.count += 1
-            if not scanner.take("|"):
-                raise scanner.error("'|' at the end of the measure")
-        self.state = reader.state
-        self.parts = len(reader.parts)
-        if last is None:
-            return
-        self.ended = any(mark.name == "end" for mark in last.end)
-        for p, part in enumerate(last.parts):
-            for s, staff in enumerate(part.staves if part else ()):
-                for v, voice in enumerate(staff.voices):
-                    events = timeline(voice, (part and part.length) or last.length)
-                    if events and isinstance(events[-1].event, Chord):
-                        tied = [n.pitch for n in events[-1].event.notes if n.tie and not n.unpitched]
-                        if tied:
-                            self.ties[p, s, v] = [(t.step, t.octave, t.alter) for t in tied]
-
-    # Each walk below takes the lexeme that it begins with and `follow`, what may stand behind it,
-    # and returns the first lexeme that is no longer its own.
-
-    def _text(self) -> Generator[Lexemes, str, None]:
-        while True:
-            may_end = self.ended or (self.count >= self.at_least and not self.ties)
-            if self.count and may_end and (self.ended or self.count >= self.at_most):
-                yield only(END_OF_TEXT)
-                return
-            lexeme = yield union(self._openers(0, None), only(END_OF_TEXT) if self.count and may_end else only())
-            if lexeme == END_OF_TEXT:
-                return
-            yield from self._measure(lexeme)
-
-    def _openers(self, stage: int, length: Fraction | None) -> Lexemes:
-        """What may stand in a measure's head from `stage` on, its parts too where its length is known."""
-        length = self.state.nominal() if length is None else length
-        if length is None or not 0 < length <= LONGEST_MEASURE or (length * 16).denominator != 1:
-            # a length must come, by "@" or by a time signature
-            return HEAD[stage] if stage <= 3 else HEAD[stage] & union(HEAD[stage], only("T"))
-        return union(HEAD[stage], PART_HEADS if not self.parts else self._voice_openers(0, 0, 0, length))
-
-    def _measure(self, lexeme: str) -> Generator[Lexemes, str, None]:
-        state = self.state
-        number = str(state.number)
-        length: Fraction | None = None
-        while True:
-            if lexeme == "#":
-                number, lexeme = yield from self._number(self._openers(1, length))
-            elif lexeme == "?":
-                lexeme = yield self._openers(2, length)
-            elif lexeme == "@":
-                length, lexeme = yield from self._length()
-            elif lexeme == "!repeat(!":
-                lexeme = yield self._openers(4, length)
-            elif lexeme == "!ending!":
-                lexeme = yield from self._string(self._openers(5, length))
-            elif lexeme in KEYS:
-                lexeme = yield from self._key(self._openers(6, length))
-            elif lexeme == "T":
-                lexeme = yield from self._time(length)
-            else:
-                break
-        state.count(number)
-        self.last = self.count + 1 >= self.at_most
-        length = state.nominal() if length is None else length
-        lexeme = yield from self._parts(lexeme, length or Fraction(4))
-        yield from self._end(lexeme)
-        self.count += 1
-
-    def _time(self, length: Fraction | None) -> Walk:
-        beats = 0
-        allowed = frozenset("123456789")
-        lexeme = yield allowed
-        while lexeme != ":":
-            beats = 10 * beats + int(lexeme)
-            more = frozenset(d for d in DIGITS if 10 * beats + int(d) <= 24)
-            lexeme = yield union(more, only(":"))
-        units = [u for u in UNITS if 4 * beats <= LONGEST_MEASURE * int(u)]
-        unit = yield frozenset(u[0] for u in units)
-        while True:
-            longer = frozenset(u[len(unit)] for u in units if u.startswith(unit) and len(u) > len(unit))
-            done = unit in units
-            follow = only()
-            if done:
-                self.state.enter_score([Time((((beats,), int(unit)),))])
-                follow = union(self._openers(8, length), SYMBOLS)
-            lexeme = yield union(longer, follow)
-            if lexeme not in longer:
-                break
-            unit += lexeme
-        if lexeme in SYMBOLS:
-            lexeme = yield self._openers(8, length)
-        return lexeme
-
-    def _key(self, follow: Lexemes) -> Walk:
-        lexeme = yield union(follow, MODE_LEXEMES)
-        if lexeme in MODE_LEXEMES:
-            lexeme = yield follow
-        return lexeme
-
-    def _digits(self, most: int, follow: Lexemes, least: int = 0) -> Generator[Lexemes, str, tuple[str, str]]:
-        """A whole number from `least` to `most`."""
-        text = yield DIGITS if least == 0 else DIGITS - {"0"}
-        return (yield from self._more_digits(text, most, follow))
-
-    def _more_digits(self, text: str, most: int, follow: Lexemes) -> Generator[Lexemes, str, tuple[str, str]]:
-        while True:
-            more = frozenset(d for d in DIGITS if text != "0" and int(text + d) <= most)
-            lexeme = yield union(more, follow)
-            if lexeme not in more:
-                return text, lexeme
-            text += lexeme
-
-    def _number(self, follow: Lexemes) -> Generator[Lexemes, str, tuple[str, str]]:
-        """A measure's number: digits, or a string ("4a")."""
-        lexeme = yield union(DIGITS, only('"'))
-        if lexeme != '"':
-            return (yield from self._more_digits(lexeme, 9999, follow))
-        text = ""
-        while len(text) < MAX_STRING:
-            lexeme = yield STRING_OR_QUOTE
-            if lexeme == '"':
-                return text, (yield follow)
-            text += lexeme
-        yield only('"')
-        return text, (yield follow)
-
-    def _length(self) -> Generator[Lexemes, str, tuple[Fraction, str]]:
-        """A length in quarters: whole, or with the denominator 2, 4, 8 or 16."""
-        top = 0
-        while True:
-            sets = [frozenset(d for d in DIGITS if _live(10 * top + int(d)))]
-            if 0 < top <= LONGEST_MEASURE:
-                sets.append(self._openers(3, Fraction(top)))
-            if top % 2:
-                sets.append(only(":"))
-            lexeme = yield union(*sets)
-            if lexeme == ":":
-                break
-            if lexeme not in DIGITS:
-                return Fraction(top), lexeme
-            top = 10 * top + int(lexeme)
-        bottoms = [b for b in ("2", "4", "8", "16") if top <= LONGEST_MEASURE * int(b)]
-        bottom = yield frozenset(b[0] for b in bottoms)
-        if bottom == "1":
-            bottom += yield only("6")
-        length = Fraction(top, int(bottom))
-        return length, (yield self._openers(3, length))
-
-    def _string(self, follow: Lexemes) -> Walk:
-        """A quoted string, the cursor before its first quote."""
-        yield only('"')
-        for _ in range(MAX_STRING):
-            lexeme = yield STRING_OR_QUOTE
-            if lexeme == '"':
-                return (yield follow)
-        yield only('"')
-        return (yield follow)
-
-    def _parts(self, lexeme: str, length: Fraction) -> Walk:
-        first = not self.parts
-        index = 0
-        while True:
-            if first:
-                lexeme = yield from self._part_head(lexeme, index, length)
-            many = index + 1 < self.max_parts if first else index + 1 < len(self.state.staves)
-            may_stop = first or index + 1 == len(self.state.staves)
-            follow = union(only(";") if many else only(), self._end_marks(0) if may_stop else only())
-            lexeme = yield from self._part(index, lexeme, length, follow)
-            if lexeme != ";":
-                if first:
-                    self.parts = index + 1
-                return lexeme
-            index += 1
-            lexeme = yield PART_HEADS if first else self._voice_openers(index, 0, 0, length)
-
-    def _part_head(self, lexeme: str, index: int, length: Fraction) -> Walk:
-        """P, its staves and name, and the part's marks."""
-        state = self.state
-        state.add_part(COMMON_PARTS[lexeme][1] if lexeme in COMMON_PARTS else 1)
-
-        def begin() -> Lexemes:
-            return self._voice_openers(index, 0, 0, length)
-
-        if lexeme in COMMON_PARTS:
-            lexeme = yield union(PART_MARKS[0], begin())
-        else:
-            lexeme = yield union(only('"'), frozenset(str(n) for n in range(2, MAX_STAVES + 1)))
-            if lexeme != '"':
-                state.staves[index] = int(lexeme)
-                yield only('"')
-            for _ in range(MAX_STRING):
-                lexeme = yield STRING_OR_QUOTE
-                if lexeme == '"':
-                    break
-            else:
-                yield only('"')
-            lexeme = yield union(PART_MARKS[0], begin())
-        while True:
-            if lexeme == "!instrument!":
-                _, lexeme = yield from self._digits(128, union(PART_MARKS[1], begin()), 1)
-            elif lexeme == "!sound!":
-                lexeme = yield from self._string(union(PART_MARKS[2], begin()))
-            elif lexeme == "!transpose!":
-                lexeme = yield from self._transposition(union(PART_MARKS[3], begin()))
-            elif lexeme in KEYS:
-                lexeme = yield from self._key(begin())
-            else:
-                return lexeme
-
-    def _transposition(self, follow: Lexemes) -> Walk:
-        """Semitones and diatonic steps."""
-        for number in range(2):
-            lexeme = yield union(DIGITS, only("-"))
-            if lexeme == "-":
-                lexeme = yield DIGITS - {"0"}
-            text = lexeme
-            after = union(only(",") if number == 0 else only(), follow)
-            while True:
-                more = frozenset(d for d in DIGITS if text != "0" and int(text + d) <= 36)
-                lexeme = yield union(more, after)
-                if lexeme not in more:
-                    break
-                text += lexeme
-            if lexeme != ",":
-                return lexeme
-        return lexeme
-
-    def _part(self, index: int, lexeme: str, length: Fraction, follow: Lexemes) -> Walk:
-        staves = self.state.staves[index]
-        for staff in range(staves):
-            after = follow if staff + 1 == staves else only("/")
-            number = 0
-            while True:
-                awaited = any(key[:2] == (index, staff) and key[2] > number for key in self.ties)
-                another = only("&") if number + 1 < MAX_VOICES else only()
-                behind = only("&") if awaited else union(after, another)
-                lexeme = yield from self._voice(index, staff, number, lexeme, length, behind)
-                if lexeme != "&":
-                    break
-                number += 1
-                lexeme = yield self._voice_openers(index, staff, number, length)
-            if staff + 1 < staves:
-                lexeme = yield self._voice_openers(index, staff + 1, 0, length)
-        return lexeme
-
-    def _end_marks(self, stage: int) -> Lexemes:
-        """Right barlines in their order, and the measure's end."""
-        out = set(END_MARKS[stage:])
-        last = self.count + 1 >= self.at_most
-        if self.ties or self.count + 1 < self.at_least:
-            out.discard("!end!")
-        if last:
-            out.discard("!double!")
-        if last and not self.ties and stage <= END_MARKS.index("!end!"):
-            return frozenset(out - {"!ending)!"})
-        return frozenset(out | {"|"})
-
-    def _end(self, lexeme: str) -> Generator[Lexemes, str, None]:
-        while lexeme != "|":
-            self.ended |= lexeme == "!end!"
-            stage = END_MARKS.index(lexeme) + (2 if lexeme == "!end!" else 1)
-            lexeme = yield self._end_marks(stage)
-
-    # -- voices --------------------------------------------------------------------------------
-
-    def _new_voice(self, part: int, staff: int, number: int, length: Fraction) -> _Voice:
-        return _Voice(
-            held=self.state.unit(part).letter,
-            pending=list(self.ties.get((part, staff, number), ())),
-            first=number == 0,
-            levels=[_Level(int(length * UNIT))],
-        )
-
-    def _voice_openers(self, part: int, staff: int, number: int, length: Fraction) -> Lexemes:
-        return self._event_openers(self._new_voice(part, staff, number, length), clef=True, graces=True)
-
-    def _voice(self, part: int, staff: int, number: int, lexeme: str, length: Fraction, follow: Lexemes) -> Walk:
-        voice = self._new_voice(part, staff, number, length)
-        self.ties.pop((part, staff, number), None)
-        clef = graces = True
-        while True:
-            if lexeme in CLEFS:
-                clef = False
-                lexeme = yield self._event_openers(voice, clef, graces)
-                continue
-            if lexeme == "{":
-                graces = clef = False
-                lexeme = yield from self._graces(voice)
-                continue
-            if lexeme in SIMPLE_TUPLETS:
-                actual, normal = SIMPLE_TUPLETS[lexeme]
-                unit = _tuplet_unit(voice.levels[-1].left, normal)
-                voice.levels.append(_Level(actual * unit, 0, actual, normal))
-                lexeme = yield self._event_openers(voice, False, False)
-                continue
-            if lexeme == "]":
-                level = voice.levels.pop()
-                voice.levels[-1].filled += level.normal * (level.filled // level.actual)
-            else:
-                lexeme = yield from self._event(voice, lexeme, follow)
-                if lexeme != "":
-                    clef = graces = True
-                    if lexeme in follow and voice.done:
-                        break
-                    continue
-            # behind a closed tuplet
-            clef = graces = True
-            lexeme = yield self._behind(voice, follow)
-            if voice.done and lexeme in follow:
-                break
-        if voice.pending:
-            self.ties[part, staff, number] = voice.pending
-        return lexeme
-
-    def _behind(self, voice: _Voice, follow: Lexemes) -> Lexemes:
-        """What may stand behind an event or a tuplet."""
-        level = voice.levels[-1]
-        if voice.done:
-            if voice.pending and self.last:
-                return only()  # not reached: such a tie is not allowed
-            return follow
-        sets = []
-        if len(voice.levels) > 1 and level.complete():
-            sets.append(only("]"))
-        if level.left > 0:
-            sets.append(self._event_openers(voice, True, True))
-        return union(*sets)
-
-    def _event_openers(self, voice: _Voice, clef: bool, graces: bool) -> Lexemes:
-        """What an event, or what stands before it, may begin with."""
-        level = voice.levels[-1]
-        deep = len(voice.levels) > 1
-        fitting = _fitting(level.left)
-        sets = [fitting - {voice.held}] if fitting else []
-        held_fits = voice.held in fitting
-        if fitting:
-            sets.append(FERMATA)
-        if held_fits:
-            sets.append(self._sounding(voice))
-            sets.append(self._silent(voice, voice.held))
-        if not voice.pending:
-            if graces and not deep:
-                sets.append(only("{"))
-            if not deep and level.filled == 0:
-                sets.append(only("Z"))
-        if len(voice.levels) <= MAX_DEPTH:
-            sets.append(frozenset(x for x, (_, normal) in SIMPLE_TUPLETS.items() if _tuplet_unit(level.left, normal)))
-        if clef and not deep and voice.first:  # at one moment the first voice bears them
-            sets.append(CLEFS)
-        return union(*sets)
-
-    def _sounding(self, voice: _Voice) -> Lexemes:
-        """What a chord may begin with."""
-        if voice.pending:
-            return only(_spelled(voice.pending[0])[0])
-        return _notes(-1)
-
-    def _silent(self, voice: _Voice, value: str) -> Lexemes:
-        if voice.pending:
-            return only()
-        if voice.first:
-            return only("z")
-        alone = len(voice.levels) == 1 and not voice.notes and VALUE_TICKS[value] >= voice.levels[-1].left
-        return only("z") if alone else only("z", "y")
-
-    def _event(self, voice: _Voice, lexeme: str, follow: Lexemes) -> Walk:
-        """An event, `lexeme` its first. Returns the lexeme behind it."""
-        level = voice.levels[-1]
-        fitting = _fitting(level.left)
-        marked = lexeme in FERMATA
-        if lexeme == "Z":
-            level.filled = level.capacity
-            voice.notes += 1
-            return (yield follow)
-        if marked:
-            sets = [fitting - {voice.held}]
-            if voice.held in fitting:
-                sets += [self._sounding(voice), self._silent(voice, voice.held) - {"y"}]
-            lexeme = yield union(*sets)
-        if lexeme in VALUE_TICKS:
-            voice.held = lexeme
-            silent = self._silent(voice, lexeme)
-            lexeme = yield union(self._sounding(voice), silent - {"y"} if marked else silent)
-        ticks = VALUE_TICKS[voice.held]
-        if lexeme in ("z", "y"):
-            level.filled += ticks
-            voice.notes += lexeme == "z"
-            return (yield self._behind(voice, follow))
-        voice.notes += 1
-        level.filled += ticks
-        may_tie = not self.last or (len(voice.levels) == 1 and level.left > 0)
-        return (yield from self._chord(voice, lexeme, may_tie, follow))
-
-    def _chord(self, voice: _Voice, lexeme: str, may_tie: bool, follow: Lexemes) -> Walk:
-        """One note or several, low to high; those that a tie leads to are among them, first."""
-        awaited = voice.pending
-        tied: list[Pitch] = []
-        voice.pending = []
-        low = -1
-        for number in range(MAX_CHORD):
-            if number < len(awaited):
-                pitch = awaited[number]
-                for expected in _spelled(pitch)[1:]:
-                    lexeme = yield only(expected)
-            elif lexeme in ALTER_OF:
-                sign = lexeme
-                lexeme = yield _naturals(low)
-                step, octave, _ = PITCH_OF[lexeme]
-                pitch = step, octave, ALTER_OF[sign]
-            else:
-                pitch = PITCH_OF[lexeme]
-            low = POSITION[lexeme]
-            must_grow = number + 1 < len(awaited)
-            may_grow = number + 1 < MAX_CHORD and (must_grow or bool(_notes(low)))
-            grow = only("+") if may_grow else only()
-            # whether this note ties decides what may follow, so both ways are kept open
-            voice.pending = tied
-            behind = only() if must_grow else self._behind(voice, follow)
-            tie = only("-") if may_tie else only()
-            lexeme = yield union(behind, grow, tie)
-            if lexeme == "-":
-                tied.append(pitch)
-                voice.pending = tied
-                behind = only() if must_grow else self._behind(voice, follow)
-                lexeme = yield union(behind, grow)
-            if lexeme != "+":
-                return lexeme
-            if must_grow:
-                lexeme = yield only(_spelled(awaited[number + 1])[0])
-            else:
-                lexeme = yield _notes(low)
-        raise AssertionError("a chord ends at MAX_CHORD notes")
-
-    def _graces(self, voice: _Voice) -> Walk:
-        """Graces, behind their "{"; returns the lexeme behind "}"."""
-        notes = _notes(-1)
-        held = EIGHTH.letter
-        lexeme = yield union(only("/"), GRACE_VALUES - {held}, notes)
-        if lexeme == "/":
-            lexeme = yield union(GRACE_VALUES - {held}, notes)
-        for number in range(MAX_GRACES):
-            if lexeme in GRACE_VALUES:
-                held = lexeme
-                lexeme = yield notes
-            if lexeme in ALTER_OF:
-                lexeme = yield _naturals(-1)
-            more = union(GRACE_VALUES - {held}, notes) if number + 1 < MAX_GRACES else only()
-            lexeme = yield union(more, only("}"))
-            if lexeme == "}":
-                break
-        return (yield self._event_openers(voice, False, False) - {"Z"})
+            raise scanner.error("'|' at the end of the measure")
+    ties: dict[Place, tuple[Pitch, ...]] = {}
+    for number, part in enumerate(last.parts if last else ()):
+        ties.update(dangling(number, part, last.length))  # type: ignore[union-attr]
+    ended = last is not None and any(mark.name == "end" for mark in last.end)
+    return Piece(reader.state, len(reader.parts), ties, count, ended)
 
 
-def _tuplet_unit(left: int, normal: int) -> int:
-    """The longest power of two of which `normal` fit into what is left; 0 where a 64th would not."""
-    unit = 1 << max(0, (left // normal).bit_length() - 1) if left >= normal else 0
-    return unit if unit >= SHORTEST_TUPLET_UNIT else 0
+def dangling(number: int, part: PartMeasure | None, length: Fraction) -> dict[Place, tuple[Pitch, ...]]:
+    """The pitches that ties lead from at the end of a part's measure, in each voice that has such."""
+    out = {}
+    for s, staff in enumerate(part.staves if part else ()):
+        for v, voice in enumerate(staff.voices):
+            if tied := _tied(voice, (part and part.length) or length):
+                out[number, s, v] = tied
+    return out
+
+
+def _tied(voice: model.Voice, length: Fraction) -> tuple[Pitch, ...]:
+    """The pitches that ties lead from at the end of a voice."""
+    events = timeline(voice, length)
+    if not events or not isinstance(events[-1].event, Chord):
+        return ()
+    tied = [n.pitch for n in events[-1].event.notes if n.tie and not n.unpitched]
+    return tuple((p.step, p.octave, p.alter) for p in tied)
 
 
 @cache
-def _fitting(left: int) -> Lexemes:
-    """The values that fit into what is left so that the rest can be filled too."""
-    return frozenset(x for x, ticks in VALUE_TICKS.items() if ticks <= left and (left - ticks) % SMALLEST == 0)
+def _string(written: int = -1) -> Local:
+    """A quoted string of which so many characters are written, -1: not even its first quote."""
+    if written == -1:
+        return Local(only('"'), lambda _: _string(0))
+    done = Local(only(), lambda _: _string(), done=True)
+    allowed = STRING_OR_QUOTE if written < MAX_STRING else only('"')
+    return Local(allowed, lambda lexeme: done if lexeme == '"' else _string(written + 1))
+
+
+class Grammar:
+    """The rules outside voices. Each takes what is known so far, and mostly ``follow``, what stands behind it."""
+
+    def __init__(self, at_least: int, at_most: int, max_parts: int) -> None:
+        self.at_least = at_least
+        self.at_most = at_most
+        self.max_parts = max_parts
+
+    def text(self, piece: Piece) -> Node:
+        """Before a measure or the end of the text."""
+        may_end = piece.ended or (piece.measures >= self.at_least and not piece.ties)
+        closed = Node(only(END_OF_TEXT), end)
+        if piece.measures and may_end and (piece.ended or piece.measures >= self.at_most):
+            return closed
+        measure = self._head(piece._replace(number=str(piece.state.number), length=None), 0)
+        if not (piece.measures and may_end):
+            return measure
+        allowed = union(measure.allowed, closed.allowed)
+        return Node(allowed, lambda lexeme: (closed if lexeme == END_OF_TEXT else measure).push(lexeme))
+
+    # -- the head of a measure -----------------------------------------------------------------
+
+    def _head(self, piece: Piece, stage: int) -> Node:
+        """What may stand in a measure's head from `stage` on, its parts too where its length is known."""
+        state = piece.state
+        length = state.nominal() if piece.length is None else piece.length
+        if length is None or not 0 < length <= LONGEST_MEASURE or (length * 16).denominator != 1:
+            # a length must come, by "@" or by a time signature
+            begin = None
+            allowed = HEAD[stage] if stage <= 3 else HEAD[stage] & union(HEAD[stage], only("T"))
+        else:
+            entered = copied(state)
+            entered.count(piece.number)
+            begin = self._parts(piece._replace(state=entered, length=length))
+            allowed = union(HEAD[stage], begin.allowed)
+
+        def step(lexeme: str) -> Node:
+            if lexeme == "#":
+                return self._number(piece)
+            if lexeme == "?":
+                return self._head(piece, 2)
+            if lexeme == "@":
+                return self._length(piece, 0)
+            if lexeme == "!repeat(!":
+                return self._head(piece, 4)
+            if lexeme == "!ending!":
+                return _behind_string(lambda: self._head(piece, 5))
+            if lexeme in KEYS:
+                return _key(self._head(piece, 6))
+            if lexeme == "T":
+                return self._time(piece, 0)
+            return begin.push(lexeme)  # type: ignore[union-attr]
+
+        return Node(allowed, step)
+
+    def _time(self, piece: Piece, beats: int) -> Node:
+        """The beats of a time signature, behind its T."""
+        more = frozenset(d for d in DIGITS if 0 < 10 * beats + int(d) <= 24)
+        colon = only(":") if beats else only()
+        return Node(
+            union(more, colon),
+            lambda x: self._unit(piece, beats, "") if x == ":" else self._time(piece, 10 * beats + int(x)),
+        )
+
+    def _unit(self, piece: Piece, beats: int, unit: str) -> Node:
+        """The unit of a time signature, of which so much is written."""
+        units = [u for u in UNITS if 4 * beats <= LONGEST_MEASURE * int(u)]
+        longer = frozenset(u[len(unit)] for u in units if u.startswith(unit) and len(u) > len(unit))
+        if unit not in units:
+            return Node(longer, lambda x: self._unit(piece, beats, unit + x))
+        state = copied(piece.state)
+        state.enter_score([Time((((beats,), int(unit)),))])
+        follow = self._head(piece._replace(state=state), 8)
+
+        def step(lexeme: str) -> Node:
+            if lexeme in longer:
+                return self._unit(piece, beats, unit + lexeme)
+            return follow if lexeme in SYMBOLS else follow.push(lexeme)
+
+        return Node(union(longer, follow.allowed, SYMBOLS), step)
+
+    def _number(self, piece: Piece) -> Node:
+        """A measure's number: digits, or a string ("4a")."""
+
+        def string(text: str) -> Node:
+            def step(lexeme: str) -> Node:
+                if lexeme == '"':
+                    return self._head(piece._replace(number=text), 1)
+                return string(text + lexeme)
+
+            return Node(STRING_OR_QUOTE if len(text) < MAX_STRING else only('"'), step)
+
+        digits = _digits(0, 9999, lambda number: self._head(piece._replace(number=str(number)), 1))
+        return Node(union(digits.allowed, only('"')), lambda x: string("") if x == '"' else digits.push(x))
+
+    def _length(self, piece: Piece, top: int) -> Node:
+        """A length in quarters: whole, or with the denominator 2, 4, 8 or 16."""
+        digits = frozenset(d for d in DIGITS if _live(10 * top + int(d)))
+        follow = self._head(piece._replace(length=Fraction(top)), 3) if 0 < top <= LONGEST_MEASURE else None
+        colon = only(":") if top % 2 else only()
+
+        def step(lexeme: str) -> Node:
+            if lexeme == ":":
+                return self._denominator(piece, top, "")
+            if lexeme in digits:
+                return self._length(piece, 10 * top + int(lexeme))
+            return follow.push(lexeme)  # type: ignore[union-attr]
+
+        return Node(union(digits, colon, follow.allowed if follow else only()), step)
+
+    def _denominator(self, piece: Piece, top: int, written: str) -> Node:
+        bottoms = [b for b in ("2", "4", "8", "16") if top <= LONGEST_MEASURE * int(b)]
+        if written in bottoms:
+            return self._head(piece._replace(length=Fraction(top, int(written))), 3)
+        longer = frozenset(b[len(written)] for b in bottoms if b.startswith(written))
+        return Node(longer, lambda x: self._denominator(piece, top, written + x))
+
+    # -- parts ---------------------------------------------------------------------------------
+
+    def _parts(self, piece: Piece) -> Node:
+        return self._part(piece, 0) if piece.parts else self._part_head(piece, 0)
+
+    def _part_head(self, piece: Piece, index: int) -> Node:
+        """P, its staves and name."""
+
+        def marks(staves: int) -> Node:
+            state = copied(piece.state)
+            state.add_part(staves)
+            return self._part_marks(piece._replace(state=state), index, 0)
+
+        def staves(lexeme: str) -> Node:
+            count = 1 if lexeme == '"' else int(lexeme)
+            string = within(_string(0 if lexeme == '"' else -1), lambda _: marks(count))
+            return string
+
+        def step(lexeme: str) -> Node:
+            if lexeme in COMMON_PARTS:
+                return marks(COMMON_PARTS[lexeme][1])
+            return Node(union(only('"'), frozenset(str(n) for n in range(2, MAX_STAVES + 1))), staves)
+
+        return Node(PART_HEADS, step)
+
+    def _part_marks(self, piece: Piece, index: int, stage: int) -> Node:
+        """The part's marks from `stage` on, and its music."""
+        begin = self._part(piece, index)
+        if stage > 3:
+            return begin
+
+        def step(lexeme: str) -> Node:
+            if lexeme == "!instrument!":
+                return _digits(1, 128, lambda _: self._part_marks(piece, index, 1))
+            if lexeme == "!sound!":
+                return _behind_string(lambda: self._part_marks(piece, index, 2))
+            if lexeme == "!transpose!":
+                return _transposition(self._part_marks(piece, index, 3))
+            return _key(begin) if lexeme in KEYS else begin.push(lexeme)
+
+        return Node(union(PART_MARKS[stage], begin.allowed), step)
+
+    def _part(self, piece: Piece, index: int) -> Node:
+        return self._voice(piece, (index, 0, 0))
+
+    def _voice(self, piece: Piece, place: Place) -> Node:
+        """A voice from its beginning."""
+        voice = self._opened(piece, place)
+        pending = voice.pending
+
+        def leave(local: Local) -> Node:
+            ties = piece.ties
+            if pending or local.pending:
+                ties = {p: pitches for p, pitches in ties.items() if p != place}
+                if local.pending:
+                    ties[place] = local.pending
+            return self._behind_voice(piece._replace(ties=ties), place)
+
+        return within(opening(voice), leave)
+
+    def _opened(self, piece: Piece, place: Place) -> Voice:
+        return Voice(
+            held=piece.state.unit(place[0]).letter,
+            pending=piece.ties.get(place, ()),
+            first=place[2] == 0,
+            over=frozenset() if piece.measures + 1 >= self.at_most else None,
+            levels=(Level(int((piece.length or 4) * UNIT)),),
+        )
+
+    def _behind_voice(self, piece: Piece, place: Place) -> Node:
+        """Another voice, another staff, another part, or the measure's end."""
+        part, staff, number = place
+        if any(key[:2] == place[:2] and key[2] > number for key in piece.ties):
+            return Node(VOICE, lambda _: self._voice(piece, (part, staff, number + 1)))
+        if staff + 1 < piece.state.staves[part]:
+            behind = Node(STAFF, lambda _: self._voice(piece, (part, staff + 1, 0)))
+        else:
+            behind = self._behind_part(piece, part)
+        if number + 1 == MAX_VOICES:
+            return behind
+
+        def step(lexeme: str) -> Node:
+            return self._voice(piece, (part, staff, number + 1)) if lexeme == "&" else behind.push(lexeme)
+
+        return Node(union(behind.allowed, VOICE), step)
+
+    def _behind_part(self, piece: Piece, part: int) -> Node:
+        """Another part, or the measure's end."""
+        first = not piece.parts
+        more, none = self._may_come(piece, part + 1)
+
+        def step(lexeme: str) -> Node:
+            if lexeme == ";":
+                return self._part_head(piece, part + 1) if first else self._part(piece, part + 1)
+            return self._end(piece._replace(parts=part + 1), lexeme)
+
+        return Node(union(PART if more else only(), self._end_marks(piece, 0) if none else only()), step)
+
+    def _may_come(self, piece: Piece, part: int) -> tuple[bool, bool]:
+        """Whether such a part may come, and whether none may."""
+        if piece.parts:
+            return part < piece.parts, part == piece.parts
+        return part < self.max_parts, True
+
+    def _end_marks(self, piece: Piece, stage: int) -> Lexemes:
+        """Right barlines in their order, and the measure's end."""
+        out = set(END_MARKS[stage:])
+        last = piece.measures + 1 >= self.at_most
+        if piece.ties or piece.measures + 1 < self.at_least:
+            out.discard("!end!")
+        if last:
+            out.discard("!double!")
+        if last and not piece.ties and stage <= END_MARKS.index("!end!"):
+            return frozenset(out - {"!ending)!"})
+        return frozenset(out | {"|"})
+
+    def _end(self, piece: Piece, lexeme: str) -> Node:
+        """Behind a right barline, or the "|"."""
+        if lexeme == "|":
+            return self.text(piece._replace(measures=piece.measures + 1))
+        ended = piece._replace(ended=piece.ended or lexeme == "!end!")
+        stage = END_MARKS.index(lexeme) + (2 if lexeme == "!end!" else 1)
+        return Node(self._end_marks(ended, stage), lambda x: self._end(ended, x))
+
+
+def copied(state: State) -> State:
+    return replace(state, staves=list(state.staves), part_times=list(state.part_times))
+
+
+def _key(follow: Node) -> Node:
+    """The mode of a key, where it is said."""
+    return Node(union(follow.allowed, MODE_LEXEMES), lambda x: follow if x in MODE_LEXEMES else follow.push(x))
+
+
+def _digits(least: int, most: int, then: Callable[[int], Node]) -> Node:
+    """A whole number from `least` to `most`."""
+
+    def behind(number: int) -> Node:
+        more = frozenset(d for d in DIGITS if number and 10 * number + int(d) <= most)
+        follow = then(number)
+        return Node(
+            union(more, follow.allowed),
+            lambda x: behind(10 * number + int(x)) if x in more else follow.push(x),
+        )
+
+    return Node(DIGITS if least == 0 else DIGITS - {"0"}, lambda x: behind(int(x)))
+
+
+def _behind_string(then: Callable[[], Node]) -> Node:
+    """A quoted string, and what stands behind it."""
+    return within(_string(), lambda _: then())
+
+
+def _transposition(follow: Node) -> Node:
+    """Semitones, and diatonic steps where they are said."""
+
+    def number(after: Node) -> Node:
+        def behind(value: int) -> Node:
+            more = frozenset(d for d in DIGITS if value and 10 * value + int(d) <= 36)
+            return Node(
+                union(more, after.allowed), lambda x: behind(10 * value + int(x)) if x in more else after.push(x)
+            )
+
+        unsigned = Node(DIGITS, lambda x: behind(int(x)))
+        signed = Node(DIGITS - {"0"}, unsigned.push)
+        return Node(union(DIGITS, only("-")), lambda x: signed if x == "-" else unsigned.push(x))
+
+    steps = number(follow)
+    return number(Node(union(only(","), follow.allowed), lambda x: steps if x == "," else follow.push(x)))
 
 
 @cache
@@ -643,23 +474,6 @@ def _live(top: int) -> bool:
     if top == 0 or top > 16 * LONGEST_MEASURE:
         return False
     return top <= LONGEST_MEASURE or top % 2 == 1 or 10 * top + 1 <= 16 * LONGEST_MEASURE
-
-
-@cache
-def _naturals(low: int) -> Lexemes:
-    """The naturals above a position."""
-    return frozenset(x for x, place in POSITION.items() if place > low and PITCH_OF[x][2] == 0)
-
-
-@cache
-def _notes(low: int) -> Lexemes:
-    """What a note above a position may begin with."""
-    return frozenset(x for x, place in POSITION.items() if place > low).union(ALTER_OF if _naturals(low) else ())
-
-
-def _spelled(pitch: Pitch) -> list[str]:
-    """The lexemes of a pitch."""
-    return cut(spell_pitch(*pitch))
 
 
 def sound_problems(text: str) -> list[str]:

@@ -92,7 +92,7 @@ def extract(score: Score, measures: tuple[int, int] | None = None, parts: Sequen
     """
     if not score.measures:
         return score
-    chosen = [_part_index(score, p) for p in parts] if parts is not None else list(range(len(score.parts)))
+    chosen = [part_index(score, p) for p in parts] if parts is not None else list(range(len(score.parts)))
     if not chosen:
         raise ScoreError("no part was asked for")
     first, last = measures or (1, len(score.measures))
@@ -106,7 +106,8 @@ def extract(score: Score, measures: tuple[int, int] | None = None, parts: Sequen
     return normalise(Score(tuple(score.parts[i] for i in chosen), tuple(window)))
 
 
-def _part_index(score: Score, part: int | str) -> int:
+def part_index(score: Score, part: int | str) -> int:
+    """Where a part stands, from 0. part: its name, or its number from 1. ScoreError where there is none such."""
     names = [p.name for p in score.parts]
     if isinstance(part, str) and part in names:
         return names.index(part)

@@ -89,6 +89,14 @@ def write(score: Score) -> str:
 
 def measure_text(measure: Measure, parts: Sequence[Part], state: State, first: bool) -> str:
     """One measure without its delimiters; ``state`` moves on. ``first``: the parts are declared in it."""
+    head, sections, end = measure_sections(measure, parts, state, first)
+    return head + ";".join(sections) + end
+
+
+def measure_sections(
+    measure: Measure, parts: Sequence[Part], state: State, first: bool
+) -> tuple[str, tuple[str, ...], str]:
+    """The head of a measure, the section of each part, and the marks behind them; see ``measure_text``."""
     if len(measure.parts) != len(parts):
         raise ScoreError(f"the score has {len(parts)} parts, this measure {len(measure.parts)}")
     state.enter_score(measure.marks)
@@ -103,24 +111,21 @@ def measure_text(measure: Measure, parts: Sequence[Part], state: State, first: b
     if measure.length != state.nominal():
         out.append("@" + spell_number(measure.length))
     out.extend(spell_attribute(mark) for mark in measure.marks)
+    sections: list[str] = []
     for index, part in enumerate(measure.parts):
-        if index:
-            out.append(";")
         name = parts[index].name if first else None
         staves = parts[index].staves
         if not 1 <= staves <= MAX_STAVES:
             raise ScoreError(f"a part has 1 to {MAX_STAVES} staves, not {staves}")
         if part is None:
-            if name is not None:
-                out.append(_part_head(name, staves, None, ()))
-            out.append(mark_name("absent"))
+            head = "" if name is None else _part_head(name, staves, None, ())
+            sections.append(head + mark_name("absent"))
             continue
         try:
-            out.append(_part(part, measure, state, index, name, index == 0 and bool(out)))
+            sections.append(_part(part, measure, state, index, name, index == 0 and bool(out)))
         except ScoreError as error:
             raise ScoreError(f"part {index + 1}: {error}") from None
-    out.extend(spell_mark(mark) for mark in measure.end)
-    return "".join(out)
+    return "".join(out), tuple(sections), "".join(map(spell_mark, measure.end))
 
 
 def _part_head(name: str | None, staves: int, length: Fraction | None, marks: Sequence[Attribute]) -> str:

@@ -1,0 +1,96 @@
+"""The stuff of which a walk through the grammar is made: what may come, and where each of it leads.
+
+Nothing here ever changes, so a walk can be kept, gone on from twice, and left again. A ``Local`` knows only its own
+stretch of text (the inside of a voice, a string) and not what stands behind it; the same few thousand of them come
+again in each measure of each text, and where their lexemes lead is remembered. A ``Node`` knows all of the text ahead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import lru_cache
+
+Lexemes = frozenset[str]
+Pitch = tuple[str, int, Fraction | int]  # step, octave, alteration
+
+
+def only(*lexemes: str) -> Lexemes:
+    return frozenset(lexemes)
+
+
+@lru_cache(maxsize=65536)
+def union(*sets: Lexemes) -> Lexemes:
+    """The same object for the same sets, so that a mask can be kept for it."""
+    return frozenset().union(*sets)
+
+
+class Local:
+    """A place within a stretch. allowed: what may come and belongs to it; done: whether the stretch may end here."""
+
+    __slots__ = ("allowed", "done", "pending", "step")
+
+    def __init__(
+        self, allowed: Lexemes, step: Callable[[str], Local], done: bool = False, pending: tuple[Pitch, ...] = ()
+    ) -> None:
+        self.allowed = allowed
+        self.done = done
+        self.pending = pending  # pitches that ties lead from at its end, low to high
+        self.step = step
+
+
+@lru_cache(maxsize=1 << 17)
+def ahead(local: Local, lexeme: str) -> Local:
+    """Where an allowed lexeme leads within the stretch."""
+    return local.step(lexeme)
+
+
+class Node:
+    """A place in a text. allowed: what may come."""
+
+    __slots__ = ("_step", "allowed")
+
+    def __init__(self, allowed: Lexemes, step: Callable[[str], Node]) -> None:
+        self.allowed = allowed
+        self._step = step
+
+    def push(self, lexeme: str) -> Node:
+        """Where an allowed lexeme leads."""
+        return self._step(lexeme)
+
+    def peek(self, lexeme: str) -> Lexemes:
+        """What may come behind an allowed lexeme."""
+        return self._step(lexeme).allowed
+
+
+class _Within(Node):
+    """A place in a stretch, and what stands behind it."""
+
+    __slots__ = ("_behind", "_leave", "local")
+
+    def __init__(self, local: Local, leave: Callable[[Local], Node]) -> None:
+        self.local = local
+        self._leave = leave
+        self._behind = leave(local) if local.done else None
+        self.allowed = union(local.allowed, self._behind.allowed) if self._behind else local.allowed
+
+    def push(self, lexeme: str) -> Node:
+        if self._behind and lexeme not in self.local.allowed:
+            return self._behind.push(lexeme)
+        return within(ahead(self.local, lexeme), self._leave)
+
+    def peek(self, lexeme: str) -> Lexemes:
+        if lexeme in self.local.allowed:
+            local = ahead(self.local, lexeme)
+            if not local.done:
+                return local.allowed
+        return self.push(lexeme).allowed
+
+
+def within(local: Local, leave: Callable[[Local], Node]) -> Node:
+    """A place in a stretch; ``leave`` says what stands behind it, once it is done."""
+    return _Within(local, leave) if local.allowed else leave(local)
+
+
+def end(_: str) -> Node:
+    return Node(only(), end)
