@@ -1,17 +1,22 @@
-"""The settings of train.py: one frozen dataclass, its file read strictly, each key a command-line option."""
+"""The settings of train.py: one frozen dataclass, its file read strictly, each key a command-line option.
+
+The functions take any such class (``kind``), so that other programs have settings of the same manners.
+"""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import difflib
+import inspect
 import json
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from scorelm.errors import ConfigError
 
@@ -100,11 +105,15 @@ CHOICES = {
     "cut": ("lexemes", "joined"),
 }
 FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
-_TYPES = typing.get_type_hints(TrainConfig)
+Settings = TypeVar("Settings")
 
 
-def load_config(path: str | Path | None, overrides: Mapping[str, Any] | None = None) -> TrainConfig:
+def load_config(
+    path: str | Path | None, overrides: Mapping[str, Any] | None = None, kind: type[Settings] = TrainConfig
+) -> Settings:
     """The settings of a JSON file (None: the defaults) with ``overrides`` in place of its own.
+
+    kind: the dataclass that holds them
 
     Raises ConfigError that names the file and the key.
     """
@@ -119,53 +128,70 @@ def load_config(path: str | Path | None, overrides: Mapping[str, Any] | None = N
         if not isinstance(values, dict):
             raise ConfigError(f"{path}: expected an object of settings")
         for name, value in values.items():
-            _check(name, value, str(path))
+            _check(kind, name, value, str(path))
     values |= overrides or {}
     try:
-        return TrainConfig(**values)
+        return kind(**values)
     except ConfigError as error:
         raise ConfigError(f"{path or 'settings'}: {error}") from None
 
 
-def _check(name: str, value: Any, where: str) -> None:
-    if name not in FIELDS:
-        close = difflib.get_close_matches(name, FIELDS, 1)
+def _check(kind: type, name: str, value: Any, where: str) -> None:
+    known = _fields(kind)
+    if name not in known:
+        close = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ConfigError(f"{where}: unknown key {name!r}{hint}")
-    kinds = _kinds(name)
+    kinds = _kinds(kind, name)
     fits = isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds)
     if not (fits or (float in kinds and isinstance(value, int) and not isinstance(value, bool))):
         names = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
         raise ConfigError(f"{where}: {name} must be {names}, not {value!r}")
 
 
-def _kinds(name: str) -> tuple[type, ...]:
-    hint = _TYPES[name]
+def _fields(kind: Any) -> dict[str, Any]:
+    return {field.name: field for field in dataclasses.fields(kind)}
+
+
+def _kinds(settings: type, name: str) -> tuple[type, ...]:
+    hint = typing.get_type_hints(settings)[name]
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     return tuple(typing.get_origin(kind) or kind for kind in kinds)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser, kind: type = TrainConfig) -> None:
     """An option for every key: ``--batch-size 4`` or ``--batch_size 4``."""
-    for name in FIELDS:
-        alone: dict[str, Any] = {"nargs": "?", "const": True} if bool in _kinds(name) else {}  # --resume: true
+    said = _comments(kind)
+    for name, field in _fields(kind).items():
+        kinds = _kinds(kind, name)
+        alone: dict[str, Any] = {"nargs": "?", "const": True} if bool in kinds else {}  # --resume: true
         parser.add_argument(
-            f"--{name.replace('_', '-')}", f"--{name}", dest=name, metavar=_metavar(name),
-            default=argparse.SUPPRESS, type=_reader(name), help=f"default {FIELDS[name].default}", **alone,
+            f"--{name.replace('_', '-')}", f"--{name}", dest=name, metavar=_metavar(kinds), default=argparse.SUPPRESS,
+            type=_reader(name, kinds), help="; ".join(filter(None, (said.get(name), f"default {field.default}"))), **alone,
         )  # fmt: skip
 
 
-def overrides_of(arguments: argparse.Namespace) -> dict[str, Any]:
+def _comments(kind: type) -> dict[str, str]:
+    """What the class says of its fields, each in the comment on its line; nothing where its source is not there."""
+    try:
+        source = inspect.getsource(kind)
+    except OSError:
+        return {}
+    return {
+        name: said.replace("%", "%%") for name, said in re.findall(r"^    (\w+): .*?  # (.+)$", source, re.MULTILINE)
+    }
+
+
+def overrides_of(arguments: argparse.Namespace, kind: type = TrainConfig) -> dict[str, Any]:
     """The settings that were given on the command line."""
-    return {name: value for name, value in vars(arguments).items() if name in FIELDS}
+    return {name: value for name, value in vars(arguments).items() if name in _fields(kind)}
 
 
-def _metavar(name: str) -> str:
-    return "|".join(kind.__name__.upper() for kind in _kinds(name) if kind is not type(None))
+def _metavar(kinds: tuple[type, ...]) -> str:
+    return "|".join(kind.__name__.upper() for kind in kinds if kind is not type(None))
 
 
-def _reader(name: str) -> Any:
-    kinds = _kinds(name)
+def _reader(name: str, kinds: tuple[type, ...]) -> Any:
 
     def read(text: str) -> Any:
         if type(None) in kinds and text.lower() in ("null", "none"):
@@ -185,13 +211,21 @@ def _reader(name: str) -> Any:
     return read
 
 
-def main_config(arguments: Sequence[str] | None, description: str) -> TrainConfig:
-    """Parse a command line of the form ``[--config FILE] [--KEY VALUE ...]``."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--config", default=None, help="default train_cfg.json where there is one")
-    add_options(parser)
+def main_config(
+    arguments: Sequence[str] | None,
+    description: str,
+    kind: type[Settings] = TrainConfig,
+    default: str = "train_cfg.json",
+    prog: str | None = None,
+) -> Settings:
+    """Parse a command line of the form ``[--config FILE] [--KEY VALUE ...]``. default: the file where none is given"""
+    parser = argparse.ArgumentParser(
+        prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", default=None, help=f"default {default} where there is one")
+    add_options(parser, kind)
     parsed = parser.parse_args(arguments)
     config = parsed.config
-    if config is None and Path("train_cfg.json").is_file():
-        config = "train_cfg.json"
-    return load_config(config, overrides_of(parsed))
+    if config is None and Path(default).is_file():
+        config = default
+    return load_config(config, overrides_of(parsed, kind), kind)
