@@ -30,6 +30,7 @@ from scorelm.compose import GIVEN_TRIES, Wish
 from scorelm.dataset import read_rows
 from scorelm.generation import Student, find_model
 from scorelm.likelihood import breakdown
+from scorelm.notation.lexemes import cut
 from scorelm.notation.model import Score, chords
 from scorelm.notation.reader import parse
 from scorelm.notation.transform import extract
@@ -55,14 +56,14 @@ class Side:
         score = parse(text)
         self.counts.add(score)
         self.struck += struck(extract(score, parts=LOWER))
-        voices = breakdown(text, self.student.losses(text))[1]
+        voices = breakdown(text, [[lexeme] for lexeme in cut(text)], self.student.losses(text))[1]
         self.nats += sum(voices.get(part, 0.0) for part in LOWER)
         self.quarters += float(score.quarters)
 
     def figures(self) -> dict[str, float]:
         voices = self.counts.voices
         return {
-            "pieces": self.counts.pieces or self.counts.parsed,
+            "pieces": self.counts.parsed,
             "notes_a_quarter": self.struck / self.quarters,
             "parallels_per_1000": 1000 * (voices["fifths"] + voices["octaves"]) / max(1, voices["moving_pairs"]),
             "crossings_per_1000": 1000 * voices["crossings"] / max(1, voices["simultaneities"]),
