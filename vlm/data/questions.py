@@ -16,7 +16,8 @@ import numpy as np
 
 from scorelm.analysis.lines import Line, Moment, lines, moments
 from scorelm.analysis.tonality import declared, estimated, fermata_moments
-from scorelm.notation.model import DURATION_LETTERS, STEPS, Chord, Mark, Pitch, Score, timeline
+from scorelm.notation.lexemes import DURATION_LETTERS
+from scorelm.notation.model import STEPS, Chord, Mark, Pitch, Score, timeline
 from scorelm.notation.transform import KEEP
 from vlm.data.facts import View, fields_of
 
@@ -144,19 +145,19 @@ def _harmony(heard: Heard, rng: np.random.Generator) -> Question | None:
     if not named:
         return None
     place = _pick(rng, "first", "last")
-    moment, (name, inversion) = named[0 if place == "first" else -1]
+    moment, (chord, inversion) = named[0 if place == "first" else -1]
     if moment is not heard.chain[0 if place == "first" else -1]:
         return None
     prompt = _pick(
         rng, f"Which chord stands {place}?", f"Name the {place} chord and its inversion.",
         f"What harmony do the voices form on the {place} chord?", f"Identify the {place} chord of this passage.",
     )  # fmt: skip
-    answer = f"The {place} chord is {_article(name)} {inversion}."
+    answer = f"The {place} chord is {_article(chord)} {inversion}."
     if heard.tonic is not None and heard.key is not None:
-        degree = _degree(name, heard)
+        degree = _degree(chord, heard)
         if degree:
             answer += f" In {heard.key[0]} it stands on the {degree}."
-    return Question("harmony", prompt, answer, {f"{place}_chord": f"{name} {inversion}"})
+    return Question("harmony", prompt, answer, {f"{place}_chord": f"{chord} {inversion}"})
 
 
 def _cadences(heard: Heard, rng: np.random.Generator) -> Question | None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from scorelm.errors import ScorelmError
 from scorelm.musicxml.writer import write_musicxml
-from scorelm.notation.model import Mark, Part, Score
+from scorelm.notation.model import Mark, Part, PartMeasure, Score
 from scorelm.notation.normal import normalise
 from scorelm.notation.reader import parse
 from scorelm.notation.transform import extract, transpose
@@ -229,13 +229,13 @@ def invented(rng: np.random.Generator) -> str:
 def _dressed(score: Score, title: str, composer: str, look: Look) -> Score:
     """The score as it is to be engraved: with titles, with names and abbreviations of its parts or without."""
     if look.titled:
-        marks = (Mark("title", (title,)),) if title else ()
+        marks: tuple[Mark, ...] = (Mark("title", (title,)),) if title else ()
         marks += (Mark("composer", (composer,)),) if composer else ()
         score = described(score, marks)
     named = look.names and all(part.name for part in score.parts)
     measures = []
     for index, measure in enumerate(score.measures):
-        parts = []
+        parts: list[PartMeasure | None] = []
         for number, part in enumerate(measure.parts):
             if part is None:
                 parts.append(None)

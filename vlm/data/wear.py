@@ -57,17 +57,20 @@ def _light(grey: Grey, rng: np.random.Generator, strength: float) -> Grey:
         np.cos(angle) * np.linspace(-0.5, 0.5, width)[None] + np.sin(angle) * np.linspace(-0.5, 0.5, height)[:, None]
     )
     shade = 1 - strength * (rng.uniform(0, 0.15) + rng.uniform(0, 0.35) * (slope + 0.5))
-    return (grey * np.clip(shade, 0.3, 1)).astype(np.float32)
+    out: Grey = (grey * np.clip(shade, 0.3, 1)).astype(np.float32)
+    return out
 
 
 def _fade(grey: Grey, rng: np.random.Generator, strength: float) -> Grey:
     """Ink that is not black."""
     floor = rng.uniform(0, 90) * strength
-    return floor + grey * ((255 - floor) / 255)
+    out: Grey = floor + grey * ((255 - floor) / 255)
+    return out
 
 
 def _noise(grey: Grey, rng: np.random.Generator, strength: float) -> Grey:
-    return grey + rng.standard_normal(grey.shape, dtype=np.float32) * np.float32(rng.uniform(1, 14) * strength)
+    grains = rng.standard_normal(grey.shape, dtype=np.float32)
+    return grey + grains * np.float32(rng.uniform(1, 14) * strength)
 
 
 _CHANGES: tuple[tuple[float, Callable[[Grey, np.random.Generator, float], Grey]], ...] = (
