@@ -123,4 +123,6 @@ def level(image: Image.Image) -> Image.Image:
     if abs(slope) * image.width < 1.5:
         return image
     angle = float(np.degrees(np.arctan(slope)))
-    return image.rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=int(np.quantile(np.asarray(image), 0.9)))
+    return image.rotate(
+        angle, Image.Resampling.BICUBIC, expand=True, fillcolor=int(np.quantile(np.asarray(image), 0.9))
+    )
