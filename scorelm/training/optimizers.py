@@ -33,8 +33,8 @@ def build_optimizers(model: Any, config: TrainConfig, kind: str) -> list[Any]:
 
 
 def _is_table(name: str) -> bool:
-    """Embeddings: their rows are not turned by a matrix but looked up."""
-    return "embed" in name or "lm_head" in name
+    """Embeddings and heads: a row for each token, no matrix that turns a vector."""
+    return "embed" in name or "head" in name
 
 
 def set_rates(optimizers: list[Any], factor: float) -> None:

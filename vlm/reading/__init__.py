@@ -1,0 +1,1 @@
+"""Where on a picture the music stands: staves and systems, found and cut out."""

@@ -1,0 +1,178 @@
+"""Ink -> staves, each five level lines -> systems -> strips of one height that the student reads.
+
+Lines are found by a comb: a row where five dark rows stand as far apart as the spaces of the picture are high.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from vlm.reading.picture import Ink, ink_of, level
+
+LINES = 5
+SPACE = 5  # pixels between two lines of a strip
+HEIGHT = 80  # pixels of a strip: the staff, and six spaces above and below
+LONGEST = 1600  # pixels of a strip's width; what is longer is made narrower
+LEAST_SPACE = 3.2  # that is looked for, in pixels; 64 is the most
+EDGE = 64  # rows of paper put above and below a picture: a staff may touch its edge
+SHORTEST = 0.12  # of a staff, beside the picture's width
+LEAST_DARKER = 0.15  # of a staff's lines, beside the clearest staff's
+
+
+@dataclass(frozen=True)
+class Staff:
+    """In pixels of its picture. ``top``, ``bottom``: of the outer lines; ``left``, ``right``: where the lines end"""
+
+    top: float
+    bottom: float
+    left: int
+    right: int
+
+    @property
+    def space(self) -> float:
+        return (self.bottom - self.top) / (LINES - 1)
+
+    @property
+    def centre(self) -> float:
+        return (self.top + self.bottom) / 2
+
+
+def _comb(profile: Ink, space: float) -> Ink:
+    """For each row how much darker five lines from it on are than the spaces between them. -> (rows,)"""
+    height = len(profile)
+    near = max(1, round(space / 6))
+    highest = np.max([np.roll(profile, shift) for shift in range(-near, near + 1)], axis=0)
+    rows = np.arange(max(0, height - round((LINES - 1) * space)))
+    lines = (rows[:, None] + space * np.arange(LINES)).round().astype(int).clip(0, height - 1)
+    between = (rows[:, None] + space * (np.arange(LINES - 1) + 0.5)).round().astype(int).clip(0, height - 1)
+    darker = highest[lines].min(1) - profile[between].max(1)
+    return np.maximum(darker, 0).astype(np.float32)
+
+
+def _spacing(profile: Ink, least: float, most: float) -> tuple[float, float]:
+    """The spacing at which most is seen of combs of five lines, and how much that is."""
+    candidates = np.arange(least, min(most, len(profile) / LINES), 0.125)
+    seen = [float(np.square(_comb(profile, space)).sum() / space**2) for space in candidates]
+    if not seen:
+        return 0.0, 0.0
+    best = int(np.argmax(seen))
+    return float(candidates[best]), seen[best]
+
+
+def _lines(ink: Ink) -> tuple[Ink, float]:
+    """What on a picture may be lines of staves, and how many pixels they are apart; 0 where none are seen.
+
+    What is a line depends on how large a staff is, so several sizes are tried.
+    """
+    found: list[tuple[float, float, Ink]] = []
+    for reach in (2, 4, 8, 16):
+        lines = _thin(ink, reach)
+        space, seen = _spacing(np.pad(lines.sum(1), EDGE), max(LEAST_SPACE, 1.6 * reach), 4 * reach)
+        found.append((seen, space, lines))
+    seen, space, lines = max(found, key=lambda f: f[0])
+    return lines, space if seen else 0.0
+
+
+def _thin(ink: Ink, reach: int) -> Ink:
+    """What is darker than both above and below it: lines, not heads and beams."""
+    padded = np.pad(ink, ((reach, reach), (0, 0)))
+    out: Ink = np.clip(ink - np.maximum(padded[: -2 * reach], padded[2 * reach :]), 0, None)
+    return out
+
+
+def find_staves(ink: Ink) -> list[Staff]:
+    """The staves of a level picture, from the top."""
+    lines, space = _lines(ink)
+    if not space:
+        return []
+    profile = np.pad(lines.sum(1), EDGE)
+    comb = _comb(profile, space)
+    found: list[Staff] = []
+    least = max(LEAST_DARKER * comb.max(), 0.2 * SHORTEST * ink.shape[1])
+    for row in np.argsort(-comb, kind="stable"):
+        if comb[row] < least:
+            break
+        if all(abs(row - EDGE - staff.top) > LINES * space for staff in found):
+            staff = _staff(lines, int(row) - EDGE, space)
+            if staff is not None:
+                found.append(staff)
+    return sorted(found, key=lambda staff: staff.top)
+
+
+def _staff(lines: Ink, row: int, space: float) -> Staff | None:
+    """The staff whose first line lies near a row, its ends where its lines end."""
+    profile = lines.sum(1)
+    near = max(1, round(space / 6))
+    rows = []
+    for line in range(LINES):
+        at = round(row + line * space)
+        start, stop = max(0, at - near), min(len(profile), at + near + 1)
+        weights = profile[start:stop]
+        rows.append(float((weights * np.arange(start, stop)).sum() / max(weights.sum(), 1e-9)))
+    slope, top = np.polyfit(np.arange(LINES), rows, 1)
+    places = [max(0, round(top + slope * line)) for line in range(LINES)]
+    dark = np.stack([lines[max(0, y - near) : y + near + 1].max(0) for y in places]) > 0.1
+    there = dark.sum(0) >= LINES - 2  # heads hide some  # (width,)
+    gap = round(4 * space)
+    columns = np.flatnonzero(there)
+    if not len(columns):
+        return None
+    runs = np.split(columns, np.flatnonzero(np.diff(columns) > gap) + 1)
+    longest = max(runs, key=len)
+    if len(longest) < SHORTEST * lines.shape[1]:
+        return None
+    return Staff(float(top), float(top + slope * (LINES - 1)), int(longest[0]), int(longest[-1]))
+
+
+def systems_of(ink: Ink, staves: Sequence[Staff]) -> list[list[Staff]]:
+    """Staves that a line at their left end joins stand together."""
+    out: list[list[Staff]] = []
+    for staff in staves:
+        if out and _joined(ink, out[-1][-1], staff):
+            out[-1].append(staff)
+        else:
+            out.append([staff])
+    return out
+
+
+def _joined(ink: Ink, upper: Staff, lower: Staff) -> bool:
+    reach = round(2 * upper.space)
+    left = min(upper.left, lower.left)
+    between = ink[round(upper.bottom) + 1 : round(lower.top), max(0, left - reach) : left + reach]
+    if not between.size:
+        return True
+    wide = np.maximum(between, np.maximum(np.roll(between, 1, 1), np.roll(between, -1, 1)))
+    return bool(((wide > 0.15).mean(0) > 0.8).any())
+
+
+def strip_of(ink: Ink, staff: Staff, left: int = 0) -> Ink:
+    """A staff and what is beside and around it, scaled so that its spaces are SPACE pixels. -> (HEIGHT, width)"""
+    scale = SPACE / staff.space
+    half = HEIGHT / 2 / scale
+    right = min(ink.shape[1], round(staff.right + 2 * staff.space))
+    width = min(LONGEST, max(SPACE, round((right - left) * scale)))
+    picture = Image.fromarray(ink).transform(
+        (width, HEIGHT), Image.Transform.EXTENT, (left, staff.centre - half, right, staff.centre + half),
+        Image.Resampling.BILINEAR,
+    ) if scale > 0.7 else _smaller(ink, (left, staff.centre - half, right, staff.centre + half), width)  # fmt: skip
+    return np.asarray(picture, np.float32)
+
+
+def _smaller(ink: Ink, box: tuple[float, float, float, float], width: int) -> Image.Image:
+    """Boxes that reach over the picture's edge are filled with paper."""
+    above, below = max(0, int(-box[1]) + 1), max(0, int(box[3] - ink.shape[0]) + 1)
+    padded = Image.fromarray(np.pad(ink, ((above, below), (0, 0))))
+    return padded.resize(
+        (width, HEIGHT), Image.Resampling.BOX, (box[0], box[1] + above, box[2], box[3] + above), reducing_gap=None
+    )
+
+
+def strips(image: Image.Image) -> list[list[Ink]]:
+    """The strips of each system of a picture, from the top."""
+    ink = ink_of(level(image))
+    staves = find_staves(ink)
+    return [[strip_of(ink, staff) for staff in system] for system in systems_of(ink, staves)]

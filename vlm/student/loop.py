@@ -1,0 +1,300 @@
+"""The student's three phases, each from the weights of the one before.
+
+    alignment    strips of staves -> their score text; the encoder alone must say the tokens too (CTC)
+    extraction   pictures and questions -> fields in JSON
+    analysis     pictures and questions -> words
+
+In the phases of words a share of each batch are still staves, so that what was learnt first is not lost.
+Randomness comes from the seed, the phase and the step: a run that was killed goes on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy, ctc_loss
+
+from scorelm.errors import ConfigError, ScoreError
+from scorelm.training import checkpoints as on_disk
+from scorelm.training.averaging import Averaged
+from scorelm.training.checkpoints import Checkpoints
+from scorelm.training.optimizers import build_optimizers, rate_factor, set_rates
+from scorelm.training.progress import Progress
+from vlm.data.record import ALIGNMENT, PHASES
+from vlm.reading.staves import HEIGHT
+from vlm.student.card import reader_card
+from vlm.student.config import StudentConfig
+from vlm.student.model import ScoreReader, Shape, load_reader, new_reader, save_reader
+from vlm.student.samples import Batches, Place, Sample, Spoken, kept, read_samples, spoken
+
+IGNORED = -100
+REHEARSED = 0.5  # share of the batches in the phases of words that are staves
+FREE = frozenset(
+    "output_dir alignment_steps extraction_steps analysis_steps eval_steps eval_records save_steps save_total_limit "
+    "resume threads".split()
+)
+
+
+class Distillation:
+    """One run of one or several phases. What is missing or does not fit is refused while it is built."""
+
+    def __init__(self, config: StudentConfig, phases: Sequence[str], start: str | None = None) -> None:
+        """start: the folder of a reader to go on from; None: a new one for alignment, else output_dir"""
+        from accelerate import Accelerator
+        from accelerate.utils import set_seed
+        from transformers.utils import logging
+
+        from scorelm.generation import SHIPPED
+        from scorelm.training.loop import _precision
+
+        logging.disable_progress_bar()
+        self.config, self.phases = config, [phase for phase in PHASES if phase in phases]
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self.accelerator: Any = Accelerator(mixed_precision=_precision(config.mixed_precision))
+        set_seed(config.seed)
+        if start is None and self.phases[0] == ALIGNMENT:
+            shape = Shape(config.channels, config.vision_layers, config.dropout)
+            self.reader: ScoreReader = new_reader(config.language_model or str(SHIPPED), shape)
+        else:
+            self.reader = load_reader(start or config.output_dir)
+        self.tokens = self.reader.tokens
+        files = kept(config.dataset_dir, "train")
+        self.validation = [s for path in kept(config.dataset_dir, "validation") for s in read_samples(path)]
+        self.checkpoints = Checkpoints(config.output_dir, config.save_total_limit)
+        self.say = Progress(self.checkpoints.folder, self.accelerator.is_main_process, False)
+        self.averaged = Averaged(self.reader, config.ema_decay)
+        self.files = files
+        self.history: list[dict[str, Any]] = []
+        self.done: dict[str, int] = dict.fromkeys(PHASES, 0)  # steps of each phase
+        self.places: dict[str, Place] = {phase: Place() for phase in PHASES}
+        self.seconds = 0.0
+        self.seen = 0
+        self._begin_phase(self.phases[0])
+        if config.resume:
+            self._restore()
+        parameters = sum(p.numel() for p in self.reader.parameters())
+        self.say(f"{parameters / 1e6:.2f} million parameters, {len(files)} files, {self.accelerator.mixed_precision}")
+        self.parameters = parameters
+
+    # -- phases --------------------------------------------------------------------------------
+
+    def steps(self, phase: str) -> int:
+        return int(getattr(self.config, f"{phase}_steps"))
+
+    def _begin_phase(self, phase: str) -> None:
+        """Optimizers that remember nothing, for the schedule of a phase."""
+        optimizers = build_optimizers(self.reader, self.config, "muon")  # type: ignore[arg-type]
+        self.model, *self.optimizers = self.accelerator.prepare(_Losses(self.reader, self.config), *optimizers)
+        self.phase = phase
+
+    def run(self) -> dict[str, Any]:
+        self.say.begin(sum(self.done.values()))
+        for phase in self.phases:
+            if self.done[phase] >= self.steps(phase):
+                continue
+            if phase != self.phase:
+                self._begin_phase(phase)
+            self._phase(phase)
+        self.accelerator.wait_for_everyone()
+        self.accelerator.end_training()
+        return {"history": self.history, "steps": self.done, "minutes": self.seconds / 60}
+
+    def _phase(self, phase: str) -> None:
+        config, steps = self.config, self.steps(phase)
+        streams = {name: self._stream(name) for name in {phase, ALIGNMENT}}
+        since = time.monotonic()
+        before = self.seen
+        for step in range(self.done[phase], steps):
+            rehearsed = phase != ALIGNMENT and (step * REHEARSED) % 1 + REHEARSED >= 1
+            batch = next(streams[ALIGNMENT if rehearsed else phase])
+            set_rates(self.optimizers, rate_factor(step, step / steps, config))  # type: ignore[arg-type]
+            loss = self._learn(batch, step)
+            if not math.isfinite(loss):
+                raise ScoreError(f"the loss is {loss} at step {step} of {phase}: lower lr")
+            self.done[phase] = step + 1
+            self.seen += len(batch)
+            total = sum(self.done.values())
+            self.say.add(step=total, loss=loss)
+            last = step + 1 == steps
+            if (step + 1) % 50 == 0:
+                speed = (self.seen - before) / max(time.monotonic() - since, 1e-9)
+                left = (steps - step - 1) * config.batch_size / speed / 60
+                self.say(f"{phase} {step + 1}: loss {loss:.3f}, {speed:.1f} samples/s, {left:.1f} min left")
+            if last or (step + 1) % config.eval_steps == 0:
+                self._evaluate(phase, loss)
+            if config.save_steps and (last or (step + 1) % config.save_steps == 0):
+                self.seconds += time.monotonic() - since
+                since, before = time.monotonic(), self.seen
+                self._save()
+
+    def _stream(self, phase: str) -> Iterator[list[Sample]]:
+        batches = Batches(
+            self.files, phase, self.config.batch_size * self.accelerator.num_processes, self._fits, self.config.seed,
+            self.places[phase],
+        )  # fmt: skip
+        for batch in batches:
+            self.places[phase] = batches.place
+            yield batch
+
+    def _fits(self, sample: Sample) -> bool:
+        return (
+            len(sample.strips) <= self.config.max_strips
+            and len(spoken(sample, self.tokens).ids) <= self.config.max_length
+        )
+
+    def _learn(self, batch: list[Sample], step: int) -> float:
+        accelerator = self.accelerator
+        own = batch[accelerator.process_index :: accelerator.num_processes] or batch[:1]
+        torch.manual_seed(hash((self.config.seed, self.phase, step, accelerator.process_index)) & 0x7FFFFFFF)
+        self.model.train()
+        with accelerator.autocast():
+            loss = self.model(*tensors(own, self.tokens, accelerator.device))
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        self.averaged.update(self.reader)
+        return float(loss.item())
+
+    def _evaluate(self, phase: str, loss: float) -> None:
+        """How likely the averaged weights find the answers of validation, and how many tokens they would have said."""
+        some = [s for s in self.validation if s.phase == phase and self._fits(s)][: self.config.eval_records]
+        if not some:
+            raise ConfigError(f"{self.config.dataset_dir}: validation has no records of {phase}")
+        with self.averaged.swapped_in(self.reader), torch.no_grad():
+            self.reader.eval()
+            nats, right, count = 0.0, 0, 0
+            for at in range(0, len(some), self.config.batch_size):
+                batch = tensors(some[at : at + self.config.batch_size], self.tokens, self.accelerator.device)
+                logits, targets = predictions(self.reader, batch)
+                nats += float(
+                    cross_entropy(
+                        logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+                    )
+                )
+                known = targets != IGNORED
+                right += int(((logits.argmax(-1) == targets) & known).sum())
+                count += int(known.sum())
+            row = {
+                "phase": phase, "step": self.done[phase], "samples": self.seen, "loss": loss,
+                "nats_per_token": nats / count, "tokens_right": right / count,
+            }  # fmt: skip
+            self.history.append(row)
+            if self.accelerator.is_main_process:
+                notes = {"config": asdict(self.config), "parameters": self.parameters_of(), "history": self.history}
+                save_reader(self.reader, Path(self.config.output_dir), notes, reader_card(self.config, notes))
+        self.say(f"{phase} {self.done[phase]}: {nats / count:.4f} nats a token, {right / count:.2%} right")
+        self.say.add(step=sum(self.done.values()), bits_per_quarter=nats / count)
+
+    def parameters_of(self) -> int:
+        return sum(p.numel() for p in self.reader.parameters())
+
+    # -- checkpoints ---------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        folder = self.checkpoints.begin(sum(self.done.values()))
+        on_disk.save_tensors({n: t.clone() for n, t in self.reader.state_dict().items()}, folder / "model.safetensors")
+        on_disk.save_tensors(on_disk.optimizer_tensors(self.optimizers), folder / "optimizers.safetensors")
+        if self.averaged.decay:
+            on_disk.save_tensors(self.averaged.weights, folder / "averaged.safetensors")
+        state = {
+            "phase": self.phase, "done": self.done, "places": {n: asdict(p) for n, p in self.places.items()},
+            "seconds": self.seconds, "seen": self.seen, "averaged": self.averaged.steps, "history": self.history,
+            "config": asdict(self.config), "phases": self.phases,
+        }  # fmt: skip
+        self.checkpoints.finish(folder, state)
+
+    def _restore(self) -> None:
+        newest = self.checkpoints.newest()
+        if newest is None:
+            self.say(f"{self.checkpoints.folder}: no checkpoint to go on from; training begins anew")
+            return
+        state = on_disk.read_state(newest)
+        now = asdict(self.config)
+        for name in now.keys() - FREE:
+            if state["config"].get(name) != now[name]:
+                raise ConfigError(f"{newest}: was made with {name} {state['config'].get(name)!r}, not {now[name]!r}")
+        try:
+            if state["phase"] != self.phase:
+                self._begin_phase(state["phase"])
+            self.reader.load_state_dict(on_disk.load_tensors(newest / "model.safetensors"), strict=False)
+            on_disk.restore_optimizers(self.optimizers, on_disk.load_tensors(newest / "optimizers.safetensors"))
+            if self.averaged.decay:
+                self.averaged.restore(state["averaged"], on_disk.load_tensors(newest / "averaged.safetensors"))
+            self.done = {phase: int(state["done"].get(phase, 0)) for phase in PHASES}
+            self.places = {name: Place(**place) for name, place in state["places"].items()}
+            self.seconds, self.seen, self.history = state["seconds"], state["seen"], state["history"]
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise ConfigError(f"{newest}: does not fit this reader: {' '.join(str(error).split())[:200]}") from None
+        self.say(f"going on from {newest}")
+
+
+class _Losses(torch.nn.Module):
+    """The loss of a batch as a module's output, which is what accelerate prepares."""
+
+    def __init__(self, reader: ScoreReader, config: StudentConfig) -> None:
+        super().__init__()
+        self.reader = reader
+        self.ctc_share = config.ctc_share
+
+    def forward(self, *batch: Any) -> torch.Tensor:
+        reader, share = self.reader, self.ctc_share
+        strips, widths, counts, ids, positions, judged = batch
+        columns, own = reader.see(strips, widths)
+        logits = reader.read(
+            reader.prefixes(columns, own, counts), [row[:-1] for row in ids], [p[:-1] for p in positions]
+        )
+        targets = _targets(ids, judged)
+        loss = cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED)
+        if not share or any(count != 1 for count in counts) or any(start != 1 for start in judged):
+            return loss
+        heard = reader.ctc_head(columns).float().log_softmax(-1).transpose(0, 1)  # (columns, texts, vocabulary)
+        said = [row[1:-1] for row in ids]  # between the first "|" and the end
+        lengths = torch.tensor([len(row) for row in said])
+        alone = ctc_loss(heard, torch.cat(said), own.cpu(), lengths, blank=0, reduction="none", zero_infinity=True)
+        return (1 - share) * loss + share * (alone / lengths.to(alone.device)).mean()
+
+
+def _targets(ids: Sequence[torch.Tensor], judged: Sequence[int]) -> torch.Tensor:
+    rows = [torch.cat([torch.full((start - 1,), IGNORED), row[start:].cpu()]) for row, start in zip(ids, judged)]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED).to(ids[0].device)
+
+
+def tensors(batch: Sequence[Sample], tokens: Any, device: Any) -> tuple[Any, ...]:
+    """strips, widths, strips of each sample, ids, positions, where each begins to be judged"""
+    every = [strip for sample in batch for strip in sample.strips]
+    said: list[Spoken] = [spoken(sample, tokens) for sample in batch]
+    widest = max(strip.shape[1] for strip in every)
+    strips = torch.zeros(len(every), 1, HEIGHT, widest)
+    for i, strip in enumerate(every):
+        strips[i, 0, :, : strip.shape[1]] = torch.from_numpy(strip.astype("float32") / 255)
+    return (
+        strips.to(device), torch.tensor([strip.shape[1] for strip in every]).to(device),
+        [len(sample.strips) for sample in batch], [torch.tensor(s.ids).to(device) for s in said],
+        [torch.tensor(s.positions).to(device) for s in said], [s.judged for s in said],
+    )  # fmt: skip
+
+
+def predictions(reader: ScoreReader, batch: tuple[Any, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits and targets of a batch, (texts, time, vocabulary) and (texts, time)."""
+    strips, widths, counts, ids, positions, judged = batch
+    columns, own = reader.see(strips, widths)
+    prefixes = reader.prefixes(columns, own, counts)
+    return reader.read(prefixes, [row[:-1] for row in ids], [p[:-1] for p in positions]), _targets(ids, judged)
+
+
+def about(folder: str | Path) -> dict[str, Any]:
+    """reader.json of a folder."""
+    found: dict[str, Any] = json.loads((Path(folder) / "reader.json").read_text(encoding="utf-8"))
+    return found
