@@ -126,10 +126,13 @@ class Session:
 
     def read(self, row: int, ids: Sequence[int], positions: Sequence[float], every: bool = False) -> Array:
         """Append tokens to one row; logits behind the last, (vocabulary,), or every one, (tokens, vocabulary)."""
-        engine, start, count = self.engine, int(self.lengths[row]), len(ids)
+        return self.read_vectors(row, self.engine.embedding[np.asarray(ids)], positions, every)
+
+    def read_vectors(self, row: int, x: Array, positions: Sequence[float], every: bool = False) -> Array:
+        """``read`` of what is no token, (time, hidden)."""
+        engine, start, count = self.engine, int(self.lengths[row]), len(x)
         if start + count > self.room:
             raise ValueError(f"{start + count} tokens do not fit into {self.room}")
-        x = engine.embedding[np.asarray(ids)]  # (time, hidden)
         cos, sin = self._turn(np.asarray(positions, np.float32))
         until = start + count
         hidden = np.triu(np.full((count, until), -np.inf, np.float32), start + 1)  # later tokens

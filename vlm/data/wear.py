@@ -69,8 +69,9 @@ def _fade(grey: Grey, rng: np.random.Generator, strength: float) -> Grey:
 
 
 def _noise(grey: Grey, rng: np.random.Generator, strength: float) -> Grey:
-    grains = rng.standard_normal(grey.shape, dtype=np.float32)
-    return grey + grains * np.float32(rng.uniform(1, 14) * strength)
+    grains: Grey = rng.standard_normal(grey.shape, dtype=np.float32)
+    out: Grey = grey + grains * np.float32(rng.uniform(1, 14) * strength)
+    return out
 
 
 _CHANGES: tuple[tuple[float, Callable[[Grey, np.random.Generator, float], Grey]], ...] = (

@@ -103,17 +103,24 @@ def slope_of(ink: Ink) -> float:
     strip = max(1, width // _STRIPS)
     profiles = [ink[:, at : at + strip].sum(1) for at in range(0, width - strip + 1, strip)]
     centres = np.arange(len(profiles)) * strip
-    best, found = -1.0, 0.0
-    steps = int(STEEPEST * width)
-    for fall in range(-steps, steps + 1):
-        slope = fall / width
+    rows = np.array(profiles)  # (strips, height)
+    reach = int(STEEPEST * width) + 1
+    padded = np.pad(rows, ((0, 0), (reach, reach)))
+
+    def sharpness(slope: float) -> float:
         total = np.zeros(height, np.float32)
-        for centre, profile in zip(centres, profiles):
-            total += np.roll(profile, -round(slope * centre))
-        sharpness = float(np.square(np.diff(total)).sum())
-        if sharpness > best * (1.0 if abs(slope) < abs(found) else 1.002):
-            best, found = sharpness, slope
-    return found
+        for row, centre in zip(padded, centres):
+            at = reach + round(slope * centre)
+            total += row[at : at + height]
+        return float(np.square(np.diff(total)).sum())
+
+    falls = range(-reach + 1, reach, max(1, reach // 12))
+    best = max(falls, key=lambda fall: (sharpness(fall / width), -abs(fall)))
+    step = max(1, reach // 12)
+    near = range(max(1 - reach, best - step), min(reach - 1, best + step) + 1)
+    best = max(near, key=lambda fall: (sharpness(fall / width), -abs(fall)))
+    # as it stands, unless it is clearly sharper otherwise
+    return best / width if sharpness(best / width) > 1.002 * sharpness(0.0) else 0.0
 
 
 def level(image: Image.Image) -> Image.Image:

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from scorelm.notation.model import Attribute, Key, Mark, Measure, Part, PartMeasure, Rest, Score, Staff, Time
+from scorelm.notation.model import Attribute, Clef, Key, Mark, Measure, Part, PartMeasure, Rest, Score, Staff, Time
 from scorelm.notation.normal import normalise
 
 H = TypeVar("H", bound=Hashable)
@@ -108,6 +108,7 @@ def behind(systems: Iterable[Score]) -> Score:
     )  # fmt: skip
     measures: list[Measure] = []
     state: dict[object, Attribute] = {}
+    clefs: dict[int, Clef] = {}
     number = 0
     for system in systems:
         for index, measure in enumerate(system.measures):
@@ -119,9 +120,24 @@ def behind(systems: Iterable[Score]) -> Score:
             there = (*measure.parts, *(None,) * (len(parts) - len(measure.parts)))
             if not measures:
                 number = int(measure.number) if measure.number.isdigit() else 1
+            there = tuple(_without_said(part, p, clefs) for p, part in enumerate(there))
             measures.append(replace(measure, marks=marks, parts=there, number=str(number)))
             number += 1
     return normalise(Score(parts, tuple(measures)))
+
+
+def _without_said(part: PartMeasure | None, number: int, clefs: dict[int, Clef]) -> PartMeasure | None:
+    """Without a clef that is in force already: each system draws it again. ``clefs``: of each part"""
+    if part is None:
+        return None
+    staff, kept = part.staves[0], []
+    for timed in staff.marks:
+        if isinstance(timed.mark, Clef):
+            if clefs.get(number) == timed.mark:
+                continue
+            clefs[number] = timed.mark
+        kept.append(timed)
+    return replace(part, staves=(replace(staff, marks=tuple(kept)), *part.staves[1:]))
 
 
 def _kind(mark: Attribute) -> object:

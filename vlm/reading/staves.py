@@ -41,26 +41,44 @@ class Staff:
         return (self.top + self.bottom) / 2
 
 
-def _comb(profile: Ink, space: float) -> Ink:
-    """For each row how much darker five lines from it on are than the spaces between them. -> (rows,)"""
-    height = len(profile)
-    near = max(1, round(space / 6))
-    highest = np.max([np.roll(profile, shift) for shift in range(-near, near + 1)], axis=0)
-    rows = np.arange(max(0, height - round((LINES - 1) * space)))
-    lines = (rows[:, None] + space * np.arange(LINES)).round().astype(int).clip(0, height - 1)
-    between = (rows[:, None] + space * (np.arange(LINES - 1) + 0.5)).round().astype(int).clip(0, height - 1)
-    darker = highest[lines].min(1) - profile[between].max(1)
-    return np.maximum(darker, 0).astype(np.float32)
+class _Comb:
+    """How much darker than the spaces between them five lines are that begin at a row, for any spacing."""
+
+    def __init__(self, profile: Ink) -> None:
+        self.profile = profile
+        self.highest: dict[int, Ink] = {}  # of a row and so many beside it
+
+    def __call__(self, space: float) -> Ink:
+        """-> (rows,)"""
+        near = max(1, round(space / 6))
+        if near not in self.highest:
+            padded = np.pad(self.profile, near)
+            self.highest[near] = np.lib.stride_tricks.sliding_window_view(padded, 2 * near + 1).max(1)
+        highest = self.highest[near]
+        count = len(highest) - round((LINES - 1) * space) - 1
+        if count <= 0:
+            return np.zeros(0, np.float32)
+        lines = [round(line * space) for line in range(LINES)]
+        between = [round((line + 0.5) * space) for line in range(LINES - 1)]
+        darkest = np.min([highest[at : at + count] for at in lines], axis=0)
+        darker = darkest - np.max([self.profile[at : at + count] for at in between], axis=0)
+        out: Ink = np.maximum(darker, 0).astype(np.float32)
+        return out
 
 
 def _spacing(profile: Ink, least: float, most: float) -> tuple[float, float]:
     """The spacing at which most is seen of combs of five lines, and how much that is."""
-    candidates = np.arange(least, min(most, len(profile) / LINES), 0.125)
-    seen = [float(np.square(_comb(profile, space)).sum() / space**2) for space in candidates]
-    if not seen:
+    comb = _Comb(profile)
+
+    def seen(space: float) -> float:
+        return float(np.square(comb(space)).sum() / space**2)
+
+    coarse = np.arange(least, min(most, len(profile) / LINES), 0.25)
+    if not len(coarse):
         return 0.0, 0.0
-    best = int(np.argmax(seen))
-    return float(candidates[best]), seen[best]
+    best = max(coarse, key=seen)
+    best = max((best - 0.125, best, best + 0.125), key=seen)
+    return float(best), seen(best)
 
 
 def _lines(ink: Ink) -> tuple[Ink, float]:
@@ -90,7 +108,7 @@ def find_staves(ink: Ink) -> list[Staff]:
     if not space:
         return []
     profile = np.pad(lines.sum(1), EDGE)
-    comb = _comb(profile, space)
+    comb = _Comb(profile)(space)
     found: list[Staff] = []
     least = max(LEAST_DARKER * comb.max(), 0.2 * SHORTEST * ink.shape[1])
     for row in np.argsort(-comb, kind="stable"):

@@ -54,7 +54,7 @@ class Distillation:
         from scorelm.generation import SHIPPED
         from scorelm.training.loop import _precision
 
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         self.config, self.phases = config, [phase for phase in PHASES if phase in phases]
         if config.threads:
             torch.set_num_threads(config.threads)

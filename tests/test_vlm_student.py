@@ -1,0 +1,173 @@
+"""The student learns, is saved and loaded, goes on after a stop, and whatever it reads becomes a score."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("resvg_py", reason="pictures need resvg")
+
+import torch
+from conftest import UNTRAINED
+
+from scorelm.config import TrainConfig
+from scorelm.errors import ConfigError
+from scorelm.notation.reader import parse
+from scorelm.notation.sound import sound_problems
+from scorelm.training.models import new_model
+from scorelm.training.output import save
+from vlm import distill, read
+from vlm.data.config import DataConfig
+from vlm.data.pieces import Piece
+from vlm.data.record import Record, write_records
+from vlm.data.rendered import engraving
+from vlm.reading.staves import strips
+from vlm.student.config import StudentConfig
+from vlm.student.loop import Distillation, predictions, tensors
+from vlm.student.model import load_reader
+from vlm.student.samples import letters, read_samples, spoken, words
+from vlm.student.transcribe import Transcriber
+
+ALL = ("alignment", "extraction", "analysis")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory, chorales: list[str]) -> StudentConfig:
+    folder = tmp_path_factory.mktemp("reader")
+    data = DataConfig(engravers={"verovio": 1.0}, staff_px=20.0, worn=0.0, pages=0, staves=1, systems=1)
+    for split, texts in (("train", chorales[:3]), ("validation", chorales[3:5])):
+        records: list[Record] = []
+        for number, text in enumerate(texts):
+            records += engraving(Piece(text, f"{split}{number}", split), data)
+        (folder / "data" / split).mkdir(parents=True)
+        write_records(folder / "data" / split / "0.parquet", records)
+    small = TrainConfig(
+        output_dir=str(folder / "lm"), hidden_size=32, num_layers=1, num_heads=2, intermediate_size=32, dropout=0.0
+    )
+    model, tokenizer = new_model(small)
+    save(model, tokenizer, small, UNTRAINED)
+    return StudentConfig(
+        dataset_dir=str(folder / "data"), output_dir=str(folder / "reader"), language_model=str(folder / "lm"),
+        channels=4, vision_layers=1, dropout=0.0, batch_size=2, alignment_steps=6, extraction_steps=2, analysis_steps=2,
+        eval_steps=3, eval_records=4, save_steps=2, warmup_steps=1, mixed_precision="no", threads=1,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(config: StudentConfig) -> dict:  # type: ignore[type-arg]
+    return Distillation(config, ALL).run()
+
+
+def test_three_phases_are_learnt_one_behind_the_other(config: StudentConfig, trained: dict) -> None:  # type: ignore[type-arg]
+    assert trained["steps"] == {"alignment": 6, "extraction": 2, "analysis": 2}
+    nats = [row["nats_per_token"] for row in trained["history"] if row["phase"] == "alignment"]
+    assert nats[-1] < nats[0]
+    folder = Path(config.output_dir)
+    assert {"README.md", "language", "reader.json", "vision.safetensors"} <= {file.name for file in folder.iterdir()}
+
+
+def test_a_run_that_was_stopped_goes_on_bit_for_bit(config: StudentConfig, tmp_path: Path) -> None:
+    whole = Distillation(replace(config, output_dir=str(tmp_path / "whole")), ["alignment"])
+    whole.run()
+    parted = replace(config, output_dir=str(tmp_path / "parted"))
+    first = Distillation(parted, ["alignment"])
+    first.say = _StopAt(4, first.say)  # type: ignore[assignment]
+    with pytest.raises(_Stopped):
+        first.run()
+    again = Distillation(replace(parted, resume=True), ["alignment"])
+    assert again.done["alignment"] == 4
+    again.run()
+    for (name, a), (_, b) in zip(whole.reader.state_dict().items(), again.reader.state_dict().items()):
+        assert torch.equal(a, b), name
+
+
+class _Stopped(Exception):
+    pass
+
+
+class _StopAt:
+    """Progress that ends a run behind a step."""
+
+    def __init__(self, step: int, say: object) -> None:
+        self.step, self.say = step, say
+
+    def __call__(self, line: str) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.say, name)
+
+    def add(self, **row: float) -> None:
+        if row["step"] > self.step:
+            raise _Stopped
+
+
+def test_what_is_saved_reads_as_what_was_trained(config: StudentConfig, trained: dict) -> None:  # type: ignore[type-arg]
+    reader = load_reader(config.output_dir)
+    assert not reader.training
+    sample = next(s for s in read_samples(Path(config.dataset_dir, "strips", "train", "0.npz")) if not s.prompt)
+    with torch.no_grad():
+        logits, targets = predictions(reader, tensors([sample], reader.tokens, "cpu"))
+    assert logits.shape[:2] == targets.shape
+    assert torch.isfinite(logits).all()
+
+
+def test_the_numpy_reader_says_what_torch_says(config: StudentConfig, trained: dict) -> None:  # type: ignore[type-arg]
+    transcriber = Transcriber(config.output_dir)
+    sample = next(s for s in read_samples(Path(config.dataset_dir, "strips", "train", "0.npz")) if not s.prompt)
+    said = spoken(sample, transcriber.tokens)
+    with torch.no_grad():
+        expected = predictions(transcriber.reader, tensors([sample], transcriber.tokens, "cpu"))[0][0]
+    prefix = transcriber._see([sample.strips[0].astype("float32") / 255], [1])[0]
+    session = transcriber.engine.session(1, 2048)
+    session.read_vectors(0, prefix, list(range(-len(prefix), 0)))
+    found = session.read(0, said.ids[:-1], said.positions[:-1], every=True)
+    np.testing.assert_allclose(found, expected.numpy(), atol=2e-4)
+
+
+def test_whatever_is_read_is_a_sound_score(config: StudentConfig, trained: dict) -> None:  # type: ignore[type-arg]
+    transcriber = Transcriber(config.output_dir)
+    samples = read_samples(Path(config.dataset_dir, "strips", "validation", "0.npz"))
+    every = [s.strips[0].astype("float32") / 255 for s in samples if not s.prompt]
+    found = transcriber.staves(every)
+    assert len(found) == len(every)
+    for one in found:
+        assert len(parse(one.text).measures) == len(one.sure)
+        if one.whole:
+            assert sound_problems(one.text) == []
+    alone = transcriber.staves(every[:1])
+    assert alone[0].text == found[0].text
+
+
+def test_words_are_letters_and_back(config: StudentConfig) -> None:
+    tokens = load_reader(config.output_dir).tokens
+    for text in ('{"key": "2 sharps", "title": null}', "Flöte, 長調: C sharp.", "What? |"):
+        assert words(letters(text, tokens), tokens) == text.replace("|", "/")
+
+
+def test_the_commands(
+    config: StudentConfig, trained: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]  # type: ignore[type-arg]
+) -> None:  # fmt: skip
+    from vlm.data.record import read_records
+
+    record = next(r for r in read_records(Path(config.dataset_dir, "train", "0.parquet")) if r.task == "system")
+    (tmp_path / "page.png").write_bytes(record.image)
+    assert strips(record.picture().convert("L"))
+    out = tmp_path / "out.musicxml"
+    assert read.main([str(tmp_path / "page.png"), "-m", config.output_dir, "-o", str(out)]) == 0
+    assert out.read_bytes().startswith(b"<?xml")
+    assert read.main([str(tmp_path / "page.png"), "-m", config.output_dir, "--ask", "Which key?"]) == 0
+    assert read.main([str(tmp_path / "page.png"), "-m", str(tmp_path)]) == 2
+    assert "holds no reader" in capsys.readouterr().err
+    assert read.main([str(tmp_path / "no.png"), "-m", config.output_dir]) == 2
+    assert distill.main(["--phase", "alignment", "--dataset-dir", str(tmp_path / "none")]) == 2
+
+
+def test_settings_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ConfigError, match="ctc_share"):
+        StudentConfig(ctc_share=1.5)
+    with pytest.raises(ConfigError, match="batch_size"):
+        StudentConfig(batch_size=0)
