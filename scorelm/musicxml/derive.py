@@ -16,6 +16,7 @@ from scorelm.notation.model import (
     Item,
     Key,
     Mark,
+    Measure,
     Note,
     PartMeasure,
     Pitch,
@@ -44,21 +45,21 @@ class Line:
 
 def part_lines(score: Score, index: int) -> list[list[Line]]:
     """For each measure the voices of one part."""
-    out = []
-    for measure in score.measures:
-        part = measure.parts[index]
-        length = measure.length if part is None or part.length is None else part.length
-        out.append(
-            [
-                Line(s, v, timeline(voice, length))
-                for s, staff in enumerate(part.staves)
-                for v, voice in enumerate(staff.voices)
-                if voice
-            ]
-            if part is not None
-            else []
-        )
-    return out
+    return [measure_lines(measure, index) for measure in score.measures]
+
+
+def measure_lines(measure: Measure, index: int) -> list[Line]:
+    """The voices of one part in a measure."""
+    part = measure.parts[index]
+    if part is None:
+        return []
+    length = measure.length if part.length is None else part.length
+    return [
+        Line(s, v, timeline(voice, length))
+        for s, staff in enumerate(part.staves)
+        for v, voice in enumerate(staff.voices)
+        if voice
+    ]
 
 
 def tie_ends(score: Score, lines: list[list[Line]]) -> set[tuple[Fraction, Pitch]]:

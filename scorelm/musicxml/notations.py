@@ -58,15 +58,15 @@ def read_notations(note: etree._Element, first: dict[str, etree._Element], spann
     """The marks of a <note>'s notations and lyrics, ties, tuplets and dynamics apart. ``first``: its children by tag."""
     out: list[Mark] = []
     for notations in note.iterfind("notations") if "notations" in first else ():
-        for element in notations:
+        for element in _stops_first(notations):
             tag = element.tag
             if tag == "articulations":
                 out += [_articulation(e) for e in element if isinstance(e.tag, str)]
             elif tag == "ornaments":
-                for ornament in element:
+                for ornament in _stops_first(element):
                     out += _ornament(ornament, spanners)
             elif tag == "technical":
-                for technical in element:
+                for technical in _stops_first(element):
                     out += _technical(technical, spanners)
             elif tag == "fermata":
                 out.append(_fermata(element))
@@ -93,6 +93,11 @@ def read_notations(note: etree._Element, first: dict[str, etree._Element], spann
     if "lyric" in first:
         out += [_lyric(e) for e in note.iterfind("lyric")]
     return out
+
+
+def _stops_first(elements: etree._Element) -> list[etree._Element]:
+    """What begins here behind the rest, so that it can take the number of what ends here."""
+    return sorted(elements, key=lambda e: e.get("type") == "start")
 
 
 def fitting(mark: Mark) -> Mark:

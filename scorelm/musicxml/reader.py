@@ -19,7 +19,7 @@ from scorelm.musicxml.header import instrument_numbers, read_groups, read_instru
 from scorelm.musicxml.names import KIND_OF
 from scorelm.musicxml.notations import OWN, read_head, read_notations
 from scorelm.musicxml.source import open_xml, read_bytes
-from scorelm.musicxml.spanners import Spanners
+from scorelm.musicxml.spanners import Spanners, renumber
 from scorelm.musicxml.values import ZERO, clean, number, whole
 from scorelm.musicxml.voices import Raw, assemble
 from scorelm.notation.marks import SCOPES
@@ -87,7 +87,7 @@ def _score(
         out.append(_join(element, read, None if time is None else time.quarters, readers))
     if out:
         out[0] = replace(out[0], marks=(*read_titles_of(root), *out[0].marks))
-    return normalise(drop_derived(Score(tuple(r.part for r in readers), tuple(out))))
+    return renumber(normalise(drop_derived(Score(tuple(r.part for r in readers), tuple(out)))))
 
 
 def _join(

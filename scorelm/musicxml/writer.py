@@ -230,12 +230,11 @@ class _Part:
             element = Sub(out, "note")
             grace = isinstance(event, Chord) and event.grace is not None
             names = marks if note is None else marks | {m.name for m in note.marks}
-            cue = "cue" in names
             if (isinstance(event, Rest) and event.hidden) or (note is not None and Mark("hidden") in note.marks):
                 element.set("print-object", "no")
             if grace and isinstance(event, Chord):
                 Sub(element, "grace", {"slash": "yes"} if event.grace == "slash" else {})
-            if cue:
+            if "cue" in names:
                 Sub(element, "cue")
             if i:
                 Sub(element, "chord")
@@ -246,9 +245,9 @@ class _Part:
                 _pitch(element, note)
             if not grace:
                 self._duration(element, timed.quarters)
-            if stops and not cue:
+            if stops:
                 Sub(element, "tie", type="stop")
-            if note is not None and note.tie and not cue:
+            if note is not None and note.tie:
                 Sub(element, "tie", type="start")
             for mark in note.marks if note is not None else ():
                 if mark.name == "instrument-id" and mark.args:
