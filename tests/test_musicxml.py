@@ -238,7 +238,9 @@ def _counts(root: etree._Element) -> Counter[str]:
 @pytest.mark.parametrize("kind", ["lieder", "string_quartets", "musicxml_suite"])
 def test_real_scores_keep_their_notes_and_come_back_the_same(kind: str) -> None:
     for path in sorted((SCORES / kind).iterdir())[::6]:
-        score = strip(read_score(path))
+        full = read_score(path)
+        assert again(full) == full, path
+        score = strip(full)
         text = write(score)
         assert parse(text) == score, path
         assert again(score) == score, path
