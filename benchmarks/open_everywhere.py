@@ -34,10 +34,11 @@ def fetch_schema(folder: Path) -> Path:
     """Download the two packages that hold the schema and take it out of them."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
     subprocess.run([*command, "musicxml==1.6.3", "xmlschema==4.3.2"], check=True)
-    for wheel in folder.glob("*.whl"):
+    for package, wanted in (("musicxml-", ("musicxml_4_0.xsd",)), ("xmlschema-", ("xlink.xsd", "xml.xsd"))):
+        (wheel,) = folder.glob(f"{package}*.whl")  # the first holds an xml.xsd too, which is another
         with zipfile.ZipFile(wheel) as archive:
             for name in archive.namelist():
-                if Path(name).name in ("musicxml_4_0.xsd", "xlink.xsd", "xml.xsd"):
+                if Path(name).name in wanted:
                     (folder / Path(name).name).write_bytes(archive.read(name))
     return folder
 

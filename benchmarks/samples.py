@@ -1,69 +1,170 @@
 #!/usr/bin/env python3
-"""New pieces by the model that ships, counted: do they parse, are they sound, does Verovio engrave them, how dense.
+"""New music in every mode and at three temperatures: does all of it parse, is every measure full, does it all open?
 
-    python benchmarks/samples.py -n 50
+    python benchmarks/samples.py -n 1000 --json samples.json
+    python benchmarks/samples.py -n 100 --random        # a model of the same shape that has learnt nothing
 
-Samples have the seeds 0 to n - 1 and infer.py's defaults; -m names another model. Density is notes a quarter over
-all samples together, compared with the training texts'.
+Modes take turns: a new piece; one in a key and a time that chance chooses; a validation piece gone on with from some
+measure; parts written to one of a validation piece's; some of its measures written anew. So do temperatures .7, 1
+and 1.3 (nothing else is cut off). Each text must be read, be sound (every voice of every measure full, ties and
+tuplets complete; where a given part is not sound itself, all measures full), become MusicXML that is valid against the
+4.0 schema, and be opened by Verovio and MuseScore 3 (where it is installed) without complaint. What was given must be
+there. --schema as in open_everywhere.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
+import random
+import shutil
 import sys
+import tempfile
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from open_everywhere import Check, fetch_schema, program_check, schema_check, verovio_check
 
-from infer import parser as infer_options
+import scorelm
+from scorelm.compose import Wish
+from scorelm.dataset import read_rows
 from scorelm.errors import FormatError
 from scorelm.generation import Student, find_model
-from scorelm.musicxml.writer import write_musicxml
-from scorelm.notation.model import chords
+from scorelm.notation.model import Score
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import sound_problems
-from scorelm.render import engrave_tall_svg
-from scorelm.sampling import Sampling
+from scorelm.notation.transform import extract
+
+TEMPERATURES = (0.7, 1.0, 1.3)
+MODES = ("new", "asked", "continued", "given", "rewritten")
+KEYS = "C G D A E F Bb Eb Ab c g d a e b f#".split()
+TIMES = "4/4 3/4 2/4 3/2 6/8 C".split()
+
+
+def wish_of(mode: str, piece: str, number: int, chance: random.Random) -> Wish:
+    """What is asked for in a mode; the numbers that chance chooses fit the piece."""
+    measures = piece.count("|") - 1
+    options: dict[str, Any] = {"seed": number, "temperature": TEMPERATURES[number % 3], "top_p": 1.0}
+    if mode == "new":
+        return Wish(**options)
+    if mode == "asked":
+        length = chance.randint(2, 12)
+        return Wish(key=chance.choice(KEYS), time=chance.choice(TIMES), measures=length, **options)
+    if mode == "continued":
+        start = chance.randint(2, measures)
+        return Wish(piece, from_measure=start, measures=start + chance.randint(0, 6), **options)
+    if mode == "given":
+        return Wish(given=scorelm.extract(piece, parts=[chance.choice((1, 1, 4))]), tries=2, **options)
+    first = chance.randint(1, measures)
+    last = min(measures, first + chance.randint(0, 3))
+    return Wish(piece, rewrite=f"{first}-{last}", tries=2, **options)
+
+
+def full(score: Score) -> bool:
+    """Whether every voice of every measure is as long as the measure: the data model refuses any that is not, but a
+    part may say a length of its own."""
+    return all(part is None or part.length in (None, m.length) for m in score.measures for part in m.parts)
+
+
+def as_given(wish: Wish, text: str) -> bool:
+    """Whether what was given is there."""
+    found = parse(text)
+    if wish.given is not None:
+        (given,) = zip(*[m.parts for m in parse(str(wish.given)).measures])
+        return any(given == tuple(m.parts[p] for m in found.measures) for p in range(len(found.parts)))
+    if wish.rewrite is not None:
+        first, last = map(int, wish.rewrite.split("-"))
+        before = parse(str(wish.prompt))
+        if len(before.measures) != len(found.measures):
+            return False
+        return all(
+            extract(before, (n, n)).measures == extract(found, (n, n)).measures
+            for n in range(1, len(before.measures) + 1)
+            if not first <= n <= last
+        )
+    if wish.from_measure is not None and wish.from_measure > 1:
+        kept = (1, wish.from_measure - 1)
+        return extract(parse(str(wish.prompt)), kept).measures == extract(found, kept).measures
+    return wish.measures is None or len(found.measures) == wish.measures
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-n", type=int, default=50, help="how many samples; default: 50")
+    parser.add_argument("-n", type=int, default=1000, help="how many samples; default: 1000")
     parser.add_argument("-m", "--model", help="default: as infer.py chooses it")
+    parser.add_argument("--random", action="store_true", help="a model of the same shape with random weights")
     parser.add_argument("--dataset", default="dataset", help="made by generate_data.py; default: dataset")
+    parser.add_argument("--schema", type=Path, metavar="FOLDER")
+    parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
-    rows = [json.loads(line) for line in (Path(options.dataset) / "train.jsonl").read_text().splitlines()]
-    training = sum(row["notes"] for row in rows) / sum(row["quarters"] for row in rows)
-    defaults = infer_options().parse_args(["|"])
-    sampling = Sampling(defaults.temperature, defaults.top_k, defaults.top_p)
-    student = Student(find_model(options.model))
-    parsed = sound = engraved = notes = 0
-    quarters, measures = 0.0, []
-    started = time.monotonic()
-    for seed in range(options.n):
-        text = "".join(student.measures("|", seed=seed, sampling=sampling))
-        try:
-            score = parse(text)
-        except FormatError as error:
-            print(f"seed {seed}: {error}", file=sys.stderr)
-            continue
-        parsed += 1
-        sound += not sound_problems(text)
-        engraved += engrave_tall_svg(write_musicxml(score)).lstrip().startswith(("<svg", "<?xml"))
-        measures.append(len(score.measures))
-        notes += sum(len(chord.notes) for chord in chords(score))
-        quarters += float(score.quarters)
-        print(f"\rseed {seed}: {measures[-1]} measures", end="", file=sys.stderr, flush=True)
+    pieces = [row["text"] for row in read_rows(options.dataset, "validation") if row["parts"] == 4]
+    good: Counter[str] = Counter()
+    made: Counter[str] = Counter()
+    bad: list[str] = []
+    seconds = 0.0
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        model = find_model(options.model)
+        student = Student(unlearnt(model, folder) if options.random else model)
+        checks: dict[str, Check] = {"schema": schema_check(options.schema or fetch_schema(folder))}
+        checks["Verovio"] = verovio_check()
+        if shutil.which("mscore3"):
+            checks["MuseScore"] = program_check(["mscore3", "-o", "OUT", "IN", ".mscx"])
+        out = folder / "score.musicxml"
+        for number in range(options.n):
+            chance = random.Random(number)
+            mode = MODES[number % len(MODES)]
+            wish = wish_of(mode, chance.choice(pieces), number, chance)
+            started = time.process_time()
+            text = "".join(piece for _, piece in wish.write(student, wish.seeds()))
+            seconds += time.process_time() - started
+            made[mode] += 1
+            wrong = []
+            try:
+                score = parse(text)
+            except FormatError as error:
+                bad.append(f"{mode}, seed {number}: {error}")
+                continue
+            good["parsed"] += 1
+            problems = sound_problems(text)
+            good["sound"] += not problems
+            for name, right in (("full", full(score)), ("as given", as_given(wish, text))):
+                good[name] += right
+                wrong += [] if right else [f"not {name}"]
+            scorelm.save(text, out)
+            for name, check in checks.items():
+                said = check(out)
+                good[name] += not said
+                wrong += [f"{name}: {said[:160]}"] if said else []
+            bad += [f"{mode}, seed {number}: {'; '.join([*problems, *wrong])}"] if wrong or problems else []
+            print(f"\r{number + 1}/{options.n}, {len(bad)} with a complaint", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    print(f"{options.n} samples: {parsed} parse, {sound} are sound (every measure full), Verovio engraves {engraved}")
-    print(f"measures: {min(measures)} to {max(measures)}, median {statistics.median(measures):g}")
-    density = notes / quarters
-    print(f"notes a quarter: {density:.2f}, training texts {training:.2f}, ratio {density / training:.3f}")
-    print(f"{(time.monotonic() - started) / options.n:.1f} s a sample")
-    return 0
+    for line in bad:
+        print(line)
+    names = ("parsed", "sound", "full", "as given", *checks)
+    print(f"{options.n} samples ({', '.join(f'{n} {mode}' for mode, n in made.items())}), {seconds:.0f} CPU s")
+    print("\n".join(f"{name:10} {good[name]} of {options.n}" for name in names))
+    if options.json:
+        found = {"model": str(model), "random": options.random, "samples": options.n, "modes": made, "cpu_s": seconds}
+        options.json.write_text(
+            json.dumps({**found, **{n: good[n] for n in names}, "complaints": bad}, indent=1) + "\n"
+        )
+    return 0 if all(good[name] == options.n for name in names if name != "sound") else 1
+
+
+def unlearnt(model: Path, folder: Path) -> Path:
+    """A copy of a model with random weights."""
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.models.gpt_neox import GPTNeoXConfig
+
+    out = folder / "unlearnt"
+    shutil.copytree(model, out)
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(GPTNeoXConfig.from_pretrained(model)).save_pretrained(out)
+    return out
 
 
 if __name__ == "__main__":

@@ -109,3 +109,13 @@ def test_a_sound_text_has_no_problems_and_an_unsound_one_says_where() -> None:
     assert sound_problems(HEAD + "CDEF|") == []
     assert sound_problems(HEAD + "CDEF-|DEFG|") == ["measure 2: 'D' may not stand here"]
     assert sound_problems(HEAD + "CDEF-|") == ["the text ends while a tie is open"]
+
+
+@pytest.mark.parametrize(
+    ("time", "symbols"), [("4:4", {"!common!"}), ("2:2", {"!cut!"}), ("2:4", set()), ("3:2", set()), ("12:8", set())]
+)
+def test_a_symbol_stands_for_its_own_time_alone(time: str, symbols: set[str]) -> None:
+    walk = Sound()
+    for lexeme in cut(f"K0T{time}"):
+        walk.push(lexeme)
+    assert walk.allowed & {"!common!", "!cut!"} == symbols

@@ -193,7 +193,9 @@ class Asked(Grammar):
         follow = self._head(piece._replace(state=state), BEFORE_TIME + 1)
         if time.symbol:
             return follow
-        return Node(union(follow.allowed, SYMBOLS), lambda x: follow if x in SYMBOLS else follow.push(x))
+        ((beats, unit),) = time.terms if len(time.terms) == 1 else (((), 0),)
+        symbols = SYMBOLS.get((beats[0], unit), only()) if len(beats) == 1 else only()
+        return Node(union(follow.allowed, symbols), lambda x: follow if x in symbols else follow.push(x))
 
     def _part_head(self, piece: Piece, index: int) -> Node:
         if not self.plan.parts:

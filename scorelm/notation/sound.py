@@ -37,7 +37,7 @@ MAX_STRING = 40
 DIGITS = frozenset("0123456789")
 KEYS = frozenset(f"K{fifths}" for fifths in range(-7, 8))
 MODE_LEXEMES = frozenset(MODES)
-SYMBOLS = frozenset(("!common!", "!cut!"))
+SYMBOLS = {(4, 4): only("!common!"), (2, 2): only("!cut!")}  # of other times some programs refuse them
 UNITS = ("1", "2", "4", "8", "16", "32")
 STRING_OR_QUOTE = frozenset(chr(c) for c in range(32, 127)) - frozenset("|\\")
 PART_HEADS = frozenset((*COMMON_PARTS, "P"))
@@ -253,13 +253,14 @@ class Grammar:
         state = copied(piece.state)
         state.enter_score([Time((((beats,), int(unit)),))])
         follow = self._head(piece._replace(state=state), 8)
+        symbols = SYMBOLS.get((beats, int(unit)), only())
 
         def step(lexeme: str) -> Node:
             if lexeme in longer:
                 return self._unit(piece, beats, unit + lexeme)
-            return follow if lexeme in SYMBOLS else follow.push(lexeme)
+            return follow if lexeme in symbols else follow.push(lexeme)
 
-        return Node(union(longer, follow.allowed, SYMBOLS), step)
+        return Node(union(longer, follow.allowed, symbols), step)
 
     def _number(self, piece: Piece) -> Node:
         """A measure's number: digits, or a string ("4a")."""
