@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,25 @@ def read_good(folder: str | Path, split: str) -> dict[str, str]:
     if not found:
         raise SourceError(f"{path}: holds no answers; python -m vlm.ask_teacher writes them")
     return found
+
+
+class Taught:
+    """A teacher's answers in place of the scores' own, for a share of the records that the seed draws.
+
+    What is drawn is a matter of each record alone: it says the same in every epoch.
+    """
+
+    def __init__(self, folder: str | Path | None, share: float, seed: int) -> None:
+        """folder: None: no teacher. SourceError where it holds no answers for train"""
+        self.answers = {} if folder is None else read_good(folder, "train")
+        self.share, self.seed = share, seed
+
+    def answer(self, source: str, prompt: str, answer: str) -> str:
+        """What a record's answer is to be. answer: its own"""
+        name = key(source, prompt, answer)
+        if name not in self.answers or random.Random(f"{self.seed} {name}").random() >= self.share:
+            return answer
+        return self.answers[name]
 
 
 def _rows(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
