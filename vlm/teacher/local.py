@@ -117,7 +117,7 @@ def load(name: str, four_bit: bool, trusted: bool, revision: str | None = None) 
         processor = both.from_pretrained(name, **common)
     except (OSError, ValueError, ImportError) as error:
         said = " ".join(str(error).split())[:300]
-        if "trust_remote_code" in said:
+        if "trust_remote_code" in str(error):
             said = "brings code of its own; set trust_remote_code where you trust who wrote it"
         raise ConfigError(f"{name}: {said}") from None
     return model, processor, processor.tokenizer
