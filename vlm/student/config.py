@@ -12,7 +12,7 @@ class StudentConfig:
     """What ``python -m vlm.distill`` needs to know. Lengths are in tokens, intervals in optimizer steps."""
 
     dataset_dir: str = "vlm_dataset"  # of python -m vlm.make_data
-    answers_dir: str | None = None  # a teacher's answers, of python -m vlm.teacher; null: those of the scores alone
+    answers_dir: str | None = None  # a teacher's answers, of python -m vlm.ask_teacher; null: those of the scores alone
     teacher_share: float = 0.5  # of the records for words, where a teacher answered them
     output_dir: str = "score-reader"
     language_model: str | None = None  # a folder of train.py; null: the model that ships

@@ -27,6 +27,7 @@ from scorelm.training.averaging import Averaged
 from scorelm.training.checkpoints import Checkpoints
 from scorelm.training.optimizers import build_optimizers, rate_factor, set_rates
 from scorelm.training.progress import Progress
+from vlm.data.answers import Taught
 from vlm.data.record import ALIGNMENT, PHASES
 from vlm.reading.staves import HEIGHT
 from vlm.student.card import reader_card
@@ -66,6 +67,7 @@ class Distillation:
         else:
             self.reader = load_reader(start or config.output_dir)
         self.tokens = self.reader.tokens
+        self.taught = Taught(config.answers_dir, config.teacher_share, config.seed)
         files = kept(config.dataset_dir, "train")
         self.validation = [s for path in kept(config.dataset_dir, "validation") for s in read_samples(path)]
         self.checkpoints = Checkpoints(config.output_dir, config.save_total_limit)
@@ -138,7 +140,7 @@ class Distillation:
     def _stream(self, phase: str) -> Iterator[list[Sample]]:
         batches = Batches(
             self.files, phase, self.config.batch_size * self.accelerator.num_processes, self._fits, self.config.seed,
-            self.places[phase],
+            self.places[phase], self.taught,
         )  # fmt: skip
         for batch in batches:
             self.places[phase] = batches.place

@@ -14,7 +14,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from scorelm.notation.lexemes import PADDING
 from scorelm.notation.reader import parse
 from scorelm.notation.writer import write
 from scorelm.tokenizer import Tokens
+from vlm.data.answers import Taught
 from vlm.data.record import ALIGNMENT, Record, read_records, shards
 from vlm.reading.staff_texts import apart
 from vlm.reading.staves import HEIGHT, strips
@@ -191,9 +192,13 @@ class Batches:
 
     SHARDS = 8  # read together, whose samples are batched with others of like width
 
-    def __init__(self, files: Sequence[Path], phase: str, size: int, fits: Any, seed: int, place: Place) -> None:
-        """fits: of a sample, whether it is learnt from"""
+    def __init__(
+        self, files: Sequence[Path], phase: str, size: int, fits: Any, seed: int, place: Place,
+        taught: Taught | None = None,
+    ) -> None:  # fmt: skip
+        """fits: of a sample, whether it is learnt from; taught: gives some samples a teacher's words"""
         self.files, self.phase, self.size, self.fits, self.seed, self.place = files, phase, size, fits, seed, place
+        self.taught = taught or Taught(None, 0.0, seed)
 
     def __iter__(self) -> Iterator[list[Sample]]:
         while True:
@@ -214,9 +219,16 @@ class Batches:
 
     def _block(self, files: Sequence[Path], epoch: int, block: int) -> list[list[Sample]]:
         chance = random.Random(f"{self.seed} {epoch} {block}")
-        found = [s for path in files for s in read_samples(path) if s.phase == self.phase and self.fits(s)]
+        of_phase = (self._said(s) for path in files for s in read_samples(path) if s.phase == self.phase)
+        found = [sample for sample in of_phase if self.fits(sample)]
         chance.shuffle(found)
         found.sort(key=lambda sample: sample.width)
         batches = [found[at : at + self.size] for at in range(0, len(found), self.size)]
         chance.shuffle(batches)
         return batches
+
+    def _said(self, sample: Sample) -> Sample:
+        """With a teacher's answer, where there is one; score text is the score's own."""
+        if sample.phase == ALIGNMENT:
+            return sample
+        return replace(sample, answer=self.taught.answer(sample.source, sample.prompt, sample.answer))
