@@ -20,7 +20,7 @@ from pathlib import Path
 from scorelm import music21_bridge
 from scorelm.api import load
 from scorelm.errors import ScorelmError
-from scorelm.notation.lexemes import DURATIONS, cut
+from scorelm.notation.lexemes import DURATIONS, STRING_PATTERN, cut
 from scorelm.notation.pitches import ALTER_OF, PITCH_OF
 from scorelm.notation.transform import strip
 from scorelm.notation.writer import write
@@ -57,12 +57,14 @@ def causes(direct: str, through: str) -> tuple[int, Counter[str]]:
         found["the number of measures"] += 1
     differing = [(a, b) for a, b in zip(first, second) if a != b]
     for a, b in differing:
-        one, other = Counter(cut(a)), Counter(cut(b))
+        one, other = (Counter(cut(re.sub(STRING_PATTERN, "", text))) for text in (a, b))  # its letters are no notes
         changed = set((one - other) | (other - one))
         kinds = {name for name, lexemes in CAUSES if changed & lexemes}
         named = {lexeme.strip("!") for lexeme in changed if lexeme.startswith("!") and len(lexeme) > 1}
         kinds |= {f"marks: {', '.join(sorted(named))}"} if named else set()
         kinds |= {"keys"} if any(re.fullmatch(r"K-?\d|K!", x) for x in changed) else set()
+        if re.findall(STRING_PATTERN, a) != re.findall(STRING_PATTERN, b):
+            kinds |= {"names"}
         found.update(kinds or {"the order of things"})
     return len(differing), found
 
