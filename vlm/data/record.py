@@ -1,15 +1,17 @@
 """One record: a picture, what is asked about it, and the answer.
 
-    image    PNG, grey or colour, as bytes
-    prompt   what is asked, in words
-    answer   score text (alignment), a JSON object of fields (extraction), or words (analysis)
-    phase    "alignment", "extraction" or "analysis": what is learnt from it
-    task     what of the phase: "system", "staff", "page", "excerpt", "fields", "key", "cadences" ...
-    source   the piece and the place in it: "bach/bwv66.6.mxl#e0.verovio.system2"
-    split    "train", "validation" or "test": of the piece, never of a crop of it
-    licence  of music and picture
-    score    the score text of what the picture shows, "" where it is not known
-    facts    a JSON object of what is known to be true of the picture, which a teacher's answer must agree with
+    image      PNG, grey or colour, as bytes
+    prompt     what is asked, in words
+    answer     score text (alignment), a JSON object of fields (extraction), or words (analysis)
+    phase      "alignment", "extraction" or "analysis": what is learnt from it
+    task       what of the phase: "system", "staff", "page", "excerpt", "fields", "key", "cadences" ...
+    source     the piece and the place in it: "bach/bwv66.6.mxl#e0.verovio.system2"
+    split      "train", "validation" or "test": of the piece, never of a crop of it
+    licence    of music and picture
+    score      the score text of what the picture shows, "" where it is not known
+    facts      a JSON object of what is known to be true of the picture, which a teacher's answer must agree with
+    engraver   "verovio", "musescore", "lilypond", or "" where it is not known
+    condition  "clean", "worn", or "" where it is not known
 
 On disk records are rows of Parquet, readable by ``datasets.load_dataset("parquet", ...)``.
 """
@@ -29,6 +31,7 @@ from scorelm.files import write_atomically
 if TYPE_CHECKING:
     from PIL import Image
 
+CLEAN, WORN = "clean", "worn"
 ALIGNMENT, EXTRACTION, ANALYSIS = PHASES = ("alignment", "extraction", "analysis")
 
 
@@ -46,6 +49,8 @@ class Record:
     licence: str = ""
     score: str = ""
     facts: str = "{}"
+    engraver: str = ""
+    condition: str = ""
 
     def __post_init__(self) -> None:
         if self.phase not in PHASES:
@@ -64,6 +69,7 @@ class Record:
 
 
 NAMES = tuple(field.name for field in fields(Record))
+ADDED = frozenset(("engraver", "condition"))  # older files do not have them
 
 
 def write_records(path: Path, records: Iterable[Record]) -> int:
@@ -94,9 +100,9 @@ def read_records(path: Path) -> Iterator[Record]:
     try:
         with pq.ParquetFile(path) as file:
             missing = set(NAMES).difference(file.schema_arrow.names)
-            if missing:
-                raise SourceError(f"{path}: has no column {', '.join(sorted(missing))}")
-            for batch in file.iter_batches(64, columns=list(NAMES)):
+            if missing - ADDED:
+                raise SourceError(f"{path}: has no column {', '.join(sorted(missing - ADDED))}")
+            for batch in file.iter_batches(64, columns=[name for name in NAMES if name not in missing]):
                 for row in batch.to_pylist():
                     yield Record(**{**row, "image": row["image"]["bytes"]})
     except (OSError, pa.ArrowException) as error:

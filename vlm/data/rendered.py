@@ -29,7 +29,7 @@ from vlm.data.look import Look, any_look
 from vlm.data.pieces import Piece
 from vlm.data.questions import ask, hear
 from vlm.data.raster import png, trim
-from vlm.data.record import ALIGNMENT, ANALYSIS, EXTRACTION, Record
+from vlm.data.record import ALIGNMENT, ANALYSIS, CLEAN, EXTRACTION, WORN, Record
 from vlm.data.visible import Shown, described, prepare, visible
 from vlm.data.wear import wear
 
@@ -68,17 +68,18 @@ def engraving(piece: Piece, config: DataConfig, epoch: int = 0) -> list[Record]:
     chosen = float(rng.random()) * sum(shares.values())
     engraver = next(name for name, end in zip(shares, np.cumsum(list(shares.values()))) if chosen <= end)
     staff_px = config.staff_px * (1 + config.staff_px_spread * float(rng.uniform(-1, 1)))
-    maker = _Engraving(piece, score, config, rng, staff_px, f"{piece.source}#e{epoch}.{engraver}")
+    maker = _Engraving(piece, score, config, rng, staff_px, f"{piece.source}#e{epoch}", engraver)
     drawn = maker.by_verovio() if engraver == "verovio" else maker.by_other(engraver)
     return list(maker.records(drawn))
 
 
 class _Engraving:
     def __init__(
-        self, piece: Piece, score: Score, config: DataConfig, rng: np.random.Generator, staff_px: float, name: str
-    ) -> None:
+        self, piece: Piece, score: Score, config: DataConfig, rng: np.random.Generator, staff_px: float, name: str,
+        engraver: str,
+    ) -> None:  # fmt: skip
         self.piece, self.score, self.config, self.rng = piece, score, config, rng
-        self.staff_px, self.name = staff_px, name
+        self.staff_px, self.name, self.engraver = staff_px, f"{name}.{engraver}", engraver
         self.prepared = prepare(score, config.profile)
 
     def by_verovio(self) -> list[Drawn]:
@@ -195,13 +196,15 @@ class _Engraving:
         facts: dict[str, object] | None = None,
     ) -> Record:  # fmt: skip
         text = write(one.view.score)
-        image = one.image
+        image, condition = one.image, CLEAN
         if self.rng.random() < self.config.worn:
+            condition = WORN
             image = wear(image, self.rng, self.config.wear)
         return Record(
             png(image), prompt, text if answer is None else answer, phase, task, f"{self.name}.{place}",
             self.piece.split, self.piece.licence, text,
             json.dumps({**fields_of(one.view), **(facts or {})}, ensure_ascii=False),
+            self.engraver, condition,
         )  # fmt: skip
 
     def _engraved(self, one: Drawn) -> Score:
