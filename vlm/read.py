@@ -37,6 +37,7 @@ def work(options: argparse.Namespace) -> int:
     pictures = [page for path in options.pictures for page in open_pictures(path)]
     from scorelm.errors import SourceError
     from vlm.reading.staves import strips
+    from vlm.student.pages import read_systems
     from vlm.student.transcribe import Transcriber
 
     reader = Transcriber(options.model)
@@ -46,35 +47,16 @@ def work(options: argparse.Namespace) -> int:
     if options.ask:
         print(reader.answer([strip for system in systems for strip in system], options.ask))
         return 0
-    text = transcribe(reader, systems)
+    read = read_systems(reader, systems)
+    for remark in read.remarks:
+        say(remark)
     if options.output:
         from scorelm import save
 
-        print(save(text, options.output), file=sys.stderr)
+        say(str(save(read.text, options.output)))
     else:
-        sys.stdout.write(text)
+        sys.stdout.write(read.text)
     return 0
-
-
-def transcribe(reader: object, systems: Sequence[Sequence[object]]) -> str:
-    """The text of a score whose systems are given as strips; what is doubtful is said on stderr."""
-    from scorelm.notation.reader import parse
-    from scorelm.notation.writer import write
-    from vlm.reading.staff_texts import behind, together
-
-    found = []
-    for number, system in enumerate(systems, 1):
-        read = reader.staves(system)  # type: ignore[attr-defined]
-        score, doubts = together([parse(one.text) for one in read])
-        for doubt in doubts:
-            say(f"system {number}, measure {doubt.measure}, staff {doubt.staff}: {doubt.why}")
-        for staff, one in enumerate(read, 1):
-            if not one.whole:
-                say(f"system {number}, staff {staff}: cut off after {len(one.sure)} measures")
-            if one.doubtful:
-                say(f"system {number}, staff {staff}: look at measure {', '.join(map(str, one.doubtful))}")
-        found.append(score)
-    return write(behind(found))
 
 
 def say(line: str) -> None:
