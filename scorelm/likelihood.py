@@ -175,7 +175,7 @@ def intervals(readings: Sequence[Reading], seed: int, resamples: int = RESAMPLES
     import numpy
 
     table = numpy.array([(r.nats, r.quarters, r.notes) for r in readings])  # (pieces, 3)
-    sums = _resampled(numpy.random.default_rng(seed), table, resamples)
+    sums = resampled(numpy.random.default_rng(seed), table, resamples)
     nats, quarters, notes = sums.T
     found = {
         "bits_per_quarter": nats / math.log(2) / quarters,
@@ -185,7 +185,7 @@ def intervals(readings: Sequence[Reading], seed: int, resamples: int = RESAMPLES
     return {name: [float(x) for x in numpy.percentile(values, (2.5, 97.5))] for name, values in found.items()}
 
 
-def _resampled(rng: Any, table: Any, resamples: int) -> Any:
+def resampled(rng: Any, table: Any, resamples: int) -> Any:
     """Sums of resampled pieces. (pieces, columns) -> (resamples, columns)"""
     import numpy
 

@@ -36,7 +36,7 @@ def judged(record: Record, reply: str) -> str:
     text = _bare(reply)
     if record.phase == ALIGNMENT:
         return _transcription(record, text)
-    if record.phase == EXTRACTION and _object(record.answer) is not None:
+    if record.phase == EXTRACTION and json_object(record.answer) is not None:
         return _fields(record, text)
     return _words(record, reply)
 
@@ -68,19 +68,19 @@ def _transcription(record: Record, text: str) -> str:
 
 
 def _fields(record: Record, text: str) -> str:
-    wanted, found = _object(record.answer) or {}, _object(text)
+    wanted, found = json_object(record.answer) or {}, json_object(text)
     if found is None:
         raise Refused("fields that are no JSON object")
     if wanted.keys() - found.keys():
         raise Refused("fields are missing")
     known = record.known
     for name in wanted:
-        if name in known and _plain(found[name]) != _plain(known[name]):
+        if name in known and plain(found[name]) != plain(known[name]):
             raise Refused(f"fields with another {name}")
     return json.dumps({name: known.get(name, found[name]) for name in wanted}, ensure_ascii=False)
 
 
-def _object(text: str) -> dict[str, Any] | None:
+def json_object(text: str) -> dict[str, Any] | None:
     start, end = text.find("{"), text.rfind("}")
     try:
         found = json.loads(text[start : end + 1]) if 0 <= start < end else None
@@ -89,10 +89,10 @@ def _object(text: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Values that mean the same are equal: case, white space, "3" and 3, "" and null."""
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if isinstance(value, str):
         value = " ".join(value.split()).casefold()
         return int(value) if value.isdecimal() else value or None

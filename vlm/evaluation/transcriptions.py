@@ -1,0 +1,101 @@
+"""Score text that was read beside the text that is there: edits of symbols, characters and lines, and what opens.
+
+    SER   edits of lexemes / lexemes that are there     the letters of a part's name are lexemes, too
+    CER   edits of characters / characters
+    LER   edits of lines / lines                        a line is a measure of all parts
+
+Edits are insertions, deletions and replacements (Levenshtein). Both texts are canonical, of the core profile; the
+"|" with which every text begins is not counted. A text that does not parse has every symbol to be edited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from scorelm import music21_bridge
+from scorelm.errors import FormatError, ScorelmError
+from scorelm.musicxml.reader import score_from_xml
+from scorelm.musicxml.source import open_xml
+from scorelm.musicxml.writer import write_musicxml
+from scorelm.notation.lexemes import cut
+from scorelm.notation.reader import parse
+from scorelm.notation.sound import sound_problems
+from scorelm.notation.transform import strip
+from scorelm.notation.writer import write
+from vlm.teacher.judge import OPEN_TIE
+
+
+@dataclass(frozen=True)
+class Edits:
+    """So many edits, where so many units are there."""
+
+    count: int
+    of: int
+
+
+def canonical(text: str) -> str:
+    """A text as it is compared. Raises FormatError where it does not parse."""
+    return write(strip(parse(text)))
+
+
+def edits(read: str | None, known: str) -> dict[str, Edits]:
+    """Edits by unit: ``symbols``, ``characters``, ``lines``. read: None where nothing was. Raises as ``canonical``."""
+    there = _units(canonical(known))
+    try:
+        found = _units(canonical(read or ""))
+    except FormatError:
+        found = {name: [] for name in there}
+    from rapidfuzz.distance import Levenshtein
+
+    return {name: Edits(Levenshtein.distance(found[name], units), len(units)) for name, units in there.items()}
+
+
+def _units(text: str) -> dict[str, Sequence[str]]:
+    lines = text.split("\n")[1:-1]
+    return {"symbols": cut(text)[1:], "characters": "".join(lines), "lines": lines}
+
+
+def unopened(text: str) -> str:
+    """Why a text, saved as MusicXML and read again, is no score with every measure full; "" where it is one."""
+    try:
+        score = parse(text)
+        if not score.measures:
+            return "it has no measures"
+        again = score_from_xml(open_xml(write_musicxml(score), "MusicXML"), "MusicXML")
+        if len(again.measures) != len(score.measures):
+            return "it has another number of measures in MusicXML"
+        problems = [why for why in sound_problems(write(strip(again))) if why != OPEN_TIE]
+    except ScorelmError as error:
+        return str(error)
+    return problems[0] if problems else ""
+
+
+@cache
+def _musicdiff_is_there() -> bool:
+    try:
+        import musicdiff  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def omr_ned(read: str | None, known: str) -> Edits | None:
+    """OMR-NED: musicdiff's edits, of the symbols of both scores together. None where musicdiff is not installed.
+
+    Notes, ties, signatures, clefs, barlines and names count; a text that does not parse has all symbols to be added.
+    """
+    if not _musicdiff_is_there():
+        return None
+    from musicdiff.annotation import AnnScore
+    from musicdiff.comparison import Comparison
+
+    there = AnnScore(music21_bridge.to_music21(parse(known)))
+    size: int = there.notation_size()
+    try:
+        found = AnnScore(music21_bridge.to_music21(parse(read or "")))
+        _, count = Comparison.annotated_scores_diff(found, there)
+    except Exception:  # noqa: BLE001  # of scores that are wrong musicdiff and music21 may raise anything
+        return Edits(size, size)
+    return Edits(int(count), size + found.notation_size())
