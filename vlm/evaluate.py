@@ -13,6 +13,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 from scorelm import cli
@@ -46,7 +47,11 @@ def work(options: argparse.Namespace) -> int:
         raise ConfigError(f"-n is 0 or more, not {options.n}")
     if options.json and not Path(options.json).absolute().parent.is_dir():
         raise ConfigError(f"{options.json}: there is no such folder to write it in")
+    for package in ("rapidfuzz", "rouge_score", "nltk"):
+        if not find_spec(package):
+            raise ConfigError(f'{package} is not installed: pip install "scorelm[vlm]"')
     from tqdm import tqdm
+    from transformers.utils import logging
 
     from scorelm.files import write_atomically
     from vlm.evaluation.examples import FOLDER, read_examples
@@ -56,6 +61,7 @@ def work(options: argparse.Namespace) -> int:
     from vlm.evaluation.sample import sample
     from vlm.student.transcribe import Transcriber
 
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     records = read_examples() if options.quick else sample(options.dataset, options.split, options.n)
     examine = Examiner(Transcriber(options.model), not options.no_ned)
     rows = [examine(record) for record in tqdm(records, unit="record", file=sys.stderr, disable=None)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from vlm.data.facts import FIELDS
+
 WIDTH = 20  # of the first column
 
 
@@ -18,7 +20,10 @@ def table(found: dict[str, Any]) -> str:
         lines += ["", *_questions(found["fields"]["of_questions"]["all"])]
     if "words" in found:
         lines += ["", *_words(found["words"])]
-    lines += ["", "What cannot be read counts as wrong; nothing is left out. Intervals: 95 %, pictures drawn with replacement."]
+    lines += [
+        "",
+        "What cannot be read counts as wrong; nothing is left out. Intervals: 95 %, pictures drawn with replacement.",
+    ]
     return "\n".join(lines)
 
 
@@ -35,9 +40,12 @@ def _transcription(groups: dict[str, Any]) -> Iterator[str]:
 
 
 def _facts(tasks: dict[str, Any]) -> Iterator[str]:
+    """A field that no picture of a task shows has no figure there."""
     yield _line("facts by the text", [f"{task} ({found['pictures']})" for task, found in tasks.items()], 14)
-    for name in dict.fromkeys(name for found in tasks.values() for name in found if name != "pictures"):
-        yield _line(f"  {name}", [percent(found.get(name, {}).get("right")) for found in tasks.values()], 14)
+    for name in FIELDS:
+        rows = [found.get(name, {"shown": 0}) for found in tasks.values()]
+        if any(row["shown"] for row in rows):
+            yield _line(f"  {name}", [percent(row["right"] if row["shown"] else None) for row in rows], 14)
 
 
 def _questions(found: dict[str, Any]) -> Iterator[str]:

@@ -104,7 +104,10 @@ class Examiner:
         score = parse(known)
         fails = NO_STAFF if found is None else CUT_OFF if not found.whole else unopened(text)
         counts = edits(text, known)
-        ours, facts = _fields(text), {name: value for name, value in record.known.items() if name in fields_of(View(score))}
+        ours, facts = (
+            _fields(text),
+            {name: value for name, value in record.known.items() if name in fields_of(View(score))},
+        )
         return Transcribed(
             *_about(record), seconds, text, known, counts["symbols"], counts["characters"], counts["lines"],
             omr_ned(text, known) if self.ned else None, counts["symbols"].count == 0,
@@ -176,7 +179,13 @@ def _fields(text: str) -> dict[str, Any]:
         return {}
     number = score.measures[0].number
     return fields_of(
-        View(score, _mark(score, "title"), _mark(score, "composer"), tempo_of(score, 0), "" if number in ("0", "1") else number)
+        View(
+            score,
+            _mark(score, "title"),
+            _mark(score, "composer"),
+            tempo_of(score, 0),
+            "" if number in ("0", "1") else number,
+        )
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from importlib.util import find_spec
 
 from scorelm import music21_bridge
 from scorelm.errors import FormatError, ScorelmError
@@ -72,21 +72,12 @@ def unopened(text: str) -> str:
     return problems[0] if problems else ""
 
 
-@cache
-def _musicdiff_is_there() -> bool:
-    try:
-        import musicdiff  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
 def omr_ned(read: str | None, known: str) -> Edits | None:
     """OMR-NED: musicdiff's edits, of the symbols of both scores together. None where musicdiff is not installed.
 
     Notes, ties, signatures, clefs, barlines and names count; a text that does not parse has all symbols to be added.
     """
-    if not _musicdiff_is_there():
+    if not find_spec("musicdiff"):
         return None
     from musicdiff.annotation import AnnScore
     from musicdiff.comparison import Comparison
