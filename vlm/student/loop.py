@@ -43,7 +43,7 @@ from vlm.student.vary import vary
 IGNORED = -100
 REHEARSED = 0.5  # share of the batches in the phases of words that are staves
 FREE = frozenset(
-    "output_dir alignment_steps extraction_steps analysis_steps eval_steps eval_records save_steps save_total_limit "
+    "output_dir encoder_steps alignment_steps extraction_steps analysis_steps eval_steps eval_records save_steps save_total_limit "
     "resume threads".split()
 )
 
