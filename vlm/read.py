@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from scorelm import cli
+from vlm.student.config import StudentConfig
 
-TRAINED = Path("score-reader")  # what python -m vlm.distill writes in the working folder
+TRAINED = StudentConfig.output_dir  # what python -m vlm.distill writes in the working folder
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m vlm.read", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     out.add_argument("pictures", nargs="+", metavar="PICTURE", help=".png, .jpg ... or .pdf")
-    out.add_argument("-m", "--model", metavar="DIR", default=str(TRAINED), help=f"default: {TRAINED}")
+    out.add_argument("-m", "--model", metavar="DIR", default=TRAINED, help=f"default: {TRAINED}")
     out.add_argument("-o", "--output", metavar="FILE", help=".musicxml, .mxl, .mid, .svg, .png, .pdf, .abc or .sclm")
     out.add_argument("--ask", metavar="QUESTION", help="answer a question on the first picture, in words")
     return out
@@ -37,25 +37,25 @@ def work(options: argparse.Namespace) -> int:
     pictures = [page for path in options.pictures for page in open_pictures(path)]
     from scorelm.errors import SourceError
     from vlm.reading.staves import strips
-    from vlm.student.pages import read_systems
     from vlm.student.transcribe import Transcriber
+    from vlm.student.whole import answer, read_score
 
     reader = Transcriber(options.model)
     systems = [system for picture in (pictures[:1] if options.ask else pictures) for system in strips(picture)]
     if not systems:
         raise SourceError(f"{options.pictures[0]}: no staff was found")
     if options.ask:
-        print(reader.answer([strip for system in systems for strip in system], options.ask))
+        print(answer(reader, systems, options.ask))
         return 0
-    read = read_systems(reader, systems)
-    for remark in read.remarks:
-        say(remark)
+    reading = read_score(reader, systems)
+    for look in reading.looks:
+        say(str(look))
     if options.output:
         from scorelm import save
 
-        say(str(save(read.text, options.output)))
+        say(str(save(reading.text, options.output)))
     else:
-        sys.stdout.write(read.text)
+        sys.stdout.write(reading.text)
     return 0
 
 

@@ -17,8 +17,8 @@ from vlm.evaluation.transcriptions import Edits, canonical, edits, omr_ned, unop
 from vlm.evaluation.words import meteor, rouge_l
 from vlm.reading.picture import Ink
 from vlm.reading.staves import strips
-from vlm.student.pages import Read, read_systems
 from vlm.student.transcribe import Transcriber
+from vlm.student.whole import Reading, read_score
 from vlm.teacher.judge import Refused, json_object, judged, plain
 
 NO_STAFF = "no staff was found"
@@ -83,7 +83,7 @@ class Examiner:
     def __init__(self, reader: Transcriber, ned: bool = True) -> None:
         """ned: whether OMR-NED is computed, where musicdiff is installed"""
         self.reader, self.ned = reader, ned
-        self._texts: dict[str, Read | None] = {}  # of pictures that were read
+        self._texts: dict[str, Reading | None] = {}  # of pictures that were read
 
     def __call__(self, record: Record) -> Row:
         if record.phase == ALIGNMENT:
@@ -146,12 +146,12 @@ class Examiner:
             said == record.answer, wrong,
         )  # fmt: skip
 
-    def _read(self, record: Record, systems: list[list[Ink]]) -> Read | None:
+    def _read(self, record: Record, systems: list[list[Ink]]) -> Reading | None:
         """The text of a picture, as vlm.read gives it; None where there is none."""
         name = digest(record.image)
         if name not in self._texts:
             try:
-                self._texts[name] = read_systems(self.reader, systems) if systems else None
+                self._texts[name] = read_score(self.reader, systems) if systems else None
             except ScorelmError:
                 self._texts[name] = None
         return self._texts[name]
