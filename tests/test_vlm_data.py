@@ -2,9 +2,11 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as parquet
 import pytest
 from PIL import Image
 
@@ -312,6 +314,10 @@ def test_records_survive_their_file_and_a_broken_file_is_named(hymn: Piece, tmp_
     path = tmp_path / "a.parquet"
     assert write_records(path, records) == len(records)
     assert list(read_records(path)) == records
+    assert {(record.engraver, record.condition) for record in records} <= {("verovio", "clean"), ("verovio", "worn")}
+    table = parquet.read_table(path)
+    parquet.write_table(table.drop_columns(["engraver", "condition"]), path)  # as older ones are
+    assert list(read_records(path)) == [replace(record, engraver="", condition="") for record in records]
     path.write_bytes(b"PAR1 nothing")
     with pytest.raises(SourceError, match=r"a\.parquet"):
         list(read_records(path))
