@@ -3,18 +3,17 @@
     python -m vlm.evaluation.examples --scores dataset
 
 makes them anew of the pieces of the test split in a folder of generate_data.py. ``records.jsonl`` has a line for each
-record, which names its picture; pictures have 16 greys, to be small.
+record, which names its picture.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parents[1] / "examples"
 RECORDS = "records.jsonl"
-GREYS = 16
 MOST_BYTES = 120_000  # of one picture
 WANTED = {  # by engraver and task (or phase, where a question is asked): so many clean ones, and worn ones
     ("verovio", "staff"): (3, 3), ("verovio", "system"): (4, 4), ("verovio", "page"): (1, 0),
@@ -79,23 +77,12 @@ def choose(pieces: Sequence[Piece], seed: int = 0) -> list[Record]:
             if not left.total():
                 break
             for record in engraving(piece, config):
-                small = fewer_greys(record)
                 kind = (record.task if record.phase == ALIGNMENT else record.phase, record.condition)
-                if left[kind] > 0 and len(small.image) <= MOST_BYTES:
+                if left[kind] > 0 and len(record.image) <= MOST_BYTES:
                     left[kind] -= 1
-                    out.append(small)
+                    out.append(record)
                     break
     return sorted(out, key=lambda record: PHASES.index(record.phase))
-
-
-def fewer_greys(record: Record) -> Record:
-    """The record with a smaller picture that looks the same."""
-    step = 255 / (GREYS - 1)
-    grey = record.picture().convert("L").point([round(v / step) for v in range(256)])
-    grey.putpalette([round(v * step) for v in range(GREYS) for _ in "RGB"])
-    out = io.BytesIO()
-    grey.save(out, "PNG", optimize=True, bits=4)
-    return replace(record, image=out.getvalue())
 
 
 def _spread(folder: Path) -> Iterator[Piece]:
