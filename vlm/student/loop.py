@@ -5,7 +5,8 @@
     extraction   pictures and questions -> fields in JSON
     analysis     pictures and questions -> words
 
-In the phases of words a share of each batch are still staves, so that what was learnt first is not lost.
+In the phases of words a share of the batches are still staves, so that what was learnt first is not lost, and the
+encoder learns from these alone.
 Randomness comes from the seed, the phase and the step: a run that was killed goes on as if nothing had happened.
 """
 
@@ -16,6 +17,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
@@ -43,8 +45,8 @@ from vlm.student.vary import vary
 IGNORED = -100
 REHEARSED = 0.5  # share of the batches in the phases of words that are staves
 FREE = frozenset(
-    "output_dir encoder_steps alignment_steps extraction_steps analysis_steps eval_steps eval_records save_steps save_total_limit "
-    "resume threads".split()
+    "output_dir encoder_steps alignment_steps extraction_steps analysis_steps eval_steps eval_records save_steps "
+    "save_total_limit resume threads".split()
 )
 
 
@@ -274,8 +276,9 @@ class _Losses(torch.nn.Module):
         """alone: of the encoder alone"""
         reader, share = self.reader, self.ctc_share
         strips, widths, counts, ids, positions, judged = batch
-        columns, own = reader.see(strips, widths)
         staves = all(count == 1 for count in counts) and all(start == 1 for start in judged)
+        with nullcontext() if staves else torch.no_grad():  # words do not change what is heard
+            columns, own = reader.see(strips, widths)
         heard = _ctc(reader, columns, own, ids) if staves and (alone or share) else None
         if alone and heard is not None:
             return heard
