@@ -111,7 +111,7 @@ class Examiner:
         return Transcribed(
             *_about(record), seconds, text, known, counts["symbols"], counts["characters"], counts["lines"],
             omr_ned(text, known) if self.ned else None, counts["symbols"].count == 0,
-            sum(map(len, systems)) == sum(part.staves for part in score.parts), fails,
+            _as_many(systems, sum(part.staves for part in score.parts), record.task == "page"), fails,
             {name: name in ours and plain(ours[name]) == plain(value) for name, value in facts.items()},
             {name: value is not None for name, value in facts.items()},
         )  # fmt: skip
@@ -163,6 +163,11 @@ class Examiner:
 
 def _systems(record: Record) -> list[list[Ink]]:
     return strips(record.picture().convert("L"))
+
+
+def _as_many(systems: list[list[Ink]], staves: int, several: bool) -> bool:
+    """Whether there is a system, or some of them, of as many staves as there are."""
+    return bool(systems) and (several or len(systems) == 1) and all(len(system) == staves for system in systems)
 
 
 def _about(record: Record) -> tuple[str, str, str, str, str]:
