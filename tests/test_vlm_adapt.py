@@ -22,6 +22,8 @@ from vlm.data.config import DataConfig
 from vlm.data.pieces import Piece
 from vlm.data.record import PHASES, read_split, write_records
 from vlm.data.rendered import engraving
+from vlm.teacher.config import TeacherConfig
+from vlm.teacher.local import Local
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,18 @@ def test_three_phases_each_from_the_last_ones_adapter(config: AdaptConfig) -> No
 
     again = Adaptation(replace(config, start=rows[-1]["folder"], phases="analysis"))
     assert again.nats("analysis") == pytest.approx(rows[-1]["after"], rel=1e-4)
+
+    ask = TeacherConfig(teacher="transformers", model=config.model)
+    plain, taught = Local(ask), Local(replace(ask, adapter=rows[-1]["folder"]))
+    assert taught.name.startswith(plain.name + " + ")
+    changed = [
+        name
+        for name, weight in taught.model.named_parameters()
+        if not torch.equal(weight, plain.model.get_parameter(name))
+    ]
+    assert {name.split(".")[-2] for name in changed} == learning
+    with pytest.raises(ConfigError, match="is no adapter"):
+        Local(replace(ask, adapter=str(Path(config.dataset_dir))))
 
 
 def test_only_the_answer_is_learnt(config: AdaptConfig) -> None:

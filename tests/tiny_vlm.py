@@ -138,3 +138,9 @@ def with_own_code(folder: Path) -> Path:
     tensors |= {f"mlp1.{name}": value for name, value in linear.items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
+
+
+if __name__ == "__main__":
+    import sys
+
+    llava(Path(sys.argv[1]))

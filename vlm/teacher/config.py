@@ -24,6 +24,7 @@ class TeacherConfig:
     model: str = "nvidia/Llama-3.1-Nemotron-Nano-VL-8B-V1"  # on the hub or a folder; of a server: its name there
     trust_remote_code: bool = False  # run the code that comes with the model; Nemotron needs it
     revision: str | None = None  # commit of the model on the hub
+    adapter: str | None = None  # a folder of python -m vlm.adapt, for the model in this process
     load_in_4bit: bool = False  # by bitsandbytes; else bf16
     endpoint: str = "http://127.0.0.1:8000/v1"  # vLLM, NIM, or whatever speaks the OpenAI protocol
     key_variable: str = "OPENAI_API_KEY"  # environment variable with the server's key
@@ -38,6 +39,8 @@ class TeacherConfig:
     def __post_init__(self) -> None:
         if self.teacher not in DOORS:
             raise ConfigError(f"teacher is {', '.join(DOORS)}, not {self.teacher!r}")
+        if self.adapter is not None and self.teacher != "transformers":
+            raise ConfigError(f"adapter is for teacher transformers, not {self.teacher}: a server loads its own")
         for name in ("max_tokens", "timeout_s", "parallel"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} must be above 0, not {getattr(self, name)}")

@@ -6,8 +6,10 @@ Two kinds of models: those that transformers has a class for, and those that bri
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from scorelm.errors import ConfigError
@@ -29,6 +31,8 @@ class Local:
         self.model, self.processor, self.tokenizer = load(
             config.model, config.load_in_4bit, config.trust_remote_code, config.revision
         )
+        if config.adapter is not None:
+            self.model, self.name = with_adapter(self.model, config.adapter), named(config.model, config.adapter)
         self.model.eval()
         self._lock = threading.Lock()
 
@@ -121,6 +125,24 @@ def load(name: str, four_bit: bool, trusted: bool, revision: str | None = None) 
             said = "brings code of its own; set trust_remote_code where you trust who wrote it"
         raise ConfigError(f"{name}: {said}") from None
     return model, processor, processor.tokenizer
+
+
+def with_adapter(model: Any, adapter: str) -> Any:
+    """The model with what ``python -m vlm.adapt`` taught it. ConfigError where that is no adapter of it."""
+    try:
+        from peft import PeftModel
+    except ImportError:
+        raise ConfigError('adapter needs peft: pip install "scorelm[vlm]"') from None
+    try:
+        return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{adapter}: is no adapter of this model: {' '.join(str(error).split())[:200]}") from None
+
+
+def named(model: str, adapter: str) -> str:
+    """A name for the two that changes with the adapter's weights: replies are kept under it."""
+    weights = Path(adapter, "adapter_model.safetensors").read_bytes()
+    return f"{model} + {hashlib.sha256(weights).hexdigest()[:12]}"
 
 
 def four_bits() -> Any:
