@@ -138,13 +138,13 @@ def test_whatever_is_read_is_a_sound_score(config: StudentConfig, trained: dict)
     transcriber = Transcriber(config.output_dir)
     samples = read_samples(Path(config.dataset_dir, "strips", "validation", "0.npz"))
     every = [s.strips[0].astype("float32") / 255 for s in samples if not s.prompt]
-    found = transcriber.staves(every)
+    found = transcriber.system(every)
     assert len(found) == len(every)
     for one in found:
         assert len(parse(one.text).measures) == len(one.sure)
         assert one.sure
         assert sound_problems(one.text) == []
-    alone = transcriber.staves(every[:1])
+    alone = transcriber.system(every[:1])
     assert alone[0].text == found[0].text
 
 

@@ -2,13 +2,15 @@
 
 A prefix beam search over CTC (Graves et al. 2006; Hannun et al. 2014) whose prefixes all obey the grammar: what does
 not fill its measure is no text, however likely its signs are, so a wrong value is often put right by its barline.
+Where the lengths of the measures are known, from the other staves of the system, they are obeyed as well.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,13 +24,43 @@ MOST_TRIED = 16  # tokens in a column
 NEVER = -math.inf
 
 
+class Head(NamedTuple):
+    """What the start of a measure says of its length, as far as it was read: "?@1" of a pickup, "@4", or ""."""
+
+    text: str = ""
+    stage: str = ""  # "#": in the measure's number; "@": in its length; "|": past both
+
+    def then(self, lexeme: str) -> Head:
+        if lexeme == "|":
+            return Head()
+        if self.stage == "|":
+            return self
+        if lexeme == "#" or (self.stage == "#" and lexeme.isdigit()):
+            return Head(self.text, "#")
+        if lexeme in "?@" or (self.stage == "@" and (lexeme == ":" or lexeme.isdigit())):
+            return Head(self.text + lexeme, "" if lexeme == "?" else "@")
+        return Head(self.text, "|")
+
+
+def heads_of(lexemes: Iterable[str]) -> tuple[str, ...]:
+    """Of each whole measure of a text, from behind the first "|" on."""
+    out, head = [], Head()
+    for lexeme in lexemes:
+        if lexeme == "|":
+            out.append(head.text)
+        head = head.then(lexeme)
+    return tuple(out)
+
+
 @dataclass(eq=False)
 class Prefix:
-    """A text up to some token. ``walk`` says what may come."""
+    """A text up to some token. ``walk`` says what may come; ``heads`` those of all measures, where they are known."""
 
     walk: Sound
+    heads: tuple[str, ...] | None = None
     token: int = BLANK
     before: Prefix | None = None
+    head: Head = field(default_factory=Head)
     behind: dict[int, Prefix] = field(default_factory=dict)
 
     def then(self, token: int) -> Prefix:
@@ -36,8 +68,17 @@ class Prefix:
         if found is None:
             walk = self.walk.copy()
             walk.push(LEXEMES[token])
-            found = self.behind[token] = Prefix(walk, token, self)
+            found = self.behind[token] = Prefix(walk, self.heads, token, self, self.head.then(LEXEMES[token]))
         return found
+
+    def allows(self, token: int) -> bool:
+        lexeme = LEXEMES[token]
+        if lexeme not in self.walk.allowed:
+            return False
+        if self.heads is None or self.head.stage == "|":
+            return True
+        known, head = self.heads[self.walk.count], self.head.then(lexeme)
+        return head.text == known if head.stage == "|" else known.startswith(head.text)
 
     @property
     def complete(self) -> bool:
@@ -52,12 +93,16 @@ class Prefix:
         return out[::-1]
 
 
-def search(heard: np.ndarray[Any, np.dtype[np.float32]], most_measures: int) -> list[tuple[Prefix, float]]:
+def search(
+    heard: np.ndarray[Any, np.dtype[np.float32]], most_measures: int, heads: tuple[str, ...] | None = None
+) -> list[tuple[Prefix, float]]:
     """The likeliest texts, best first, with their nats: complete ones, else what was under way.
 
     heard: logarithms of the probabilities of each token, (columns, vocabulary); BLANK is one of them
+    heads: of all measures, where they are known
     """
-    start = Prefix(Sound("|", at_most=most_measures, max_parts=1))
+    measures = len(heads) if heads else None
+    start = Prefix(Sound("|", measures=measures, at_most=most_measures, max_parts=1), heads or None)
     beam: dict[Prefix, tuple[float, float]] = {start: (0.0, NEVER)}  # ended by a blank, by its own last token
     for column in heard:
         likely = np.flatnonzero(column > LEAST)
@@ -79,9 +124,8 @@ def _step(beam: dict[Prefix, tuple[float, float]], tried: list[tuple[int, float]
         own[0] = _sum(own[0], both + blank)
         if prefix.before is not None:
             own[1] = _sum(own[1], by_token + float(column[prefix.token]))
-        allowed = prefix.walk.allowed
         for token, nats in tried:
-            if LEXEMES[token] in allowed:
+            if prefix.allows(token):
                 more = found.setdefault((prefix, token), [NEVER, NEVER])
                 # a token behind itself needs a blank between them
                 more[1] = _sum(more[1], (by_blank if token == prefix.token else both) + nats)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from scorelm.errors import ConfigError
 from scorelm.notation.lexemes import END_OF_TEXT, IDS, LEXEMES
 from vlm.reading.picture import Ink
 from vlm.reading.staves import HEIGHT
-from vlm.student.beam import Prefix, search
+from vlm.student.beam import Prefix, heads_of, search
 from vlm.student.model import load_reader
 from vlm.student.samples import question, words
 
@@ -27,6 +28,7 @@ MOST_MEASURES = 64  # of one staff on one picture
 MOST_TOKENS = 1024  # of one answer
 RESCORED = 6  # texts of a strip that the language model compares
 LISTENING = 0.5  # weight of the encoder beside the language model's
+OTHERWISE = 10.0  # nats less than its best has a staff whose texts have all other measures
 DOUBTFUL = 0.5  # a measure with a lexeme less likely than this is one to look at
 
 
@@ -44,6 +46,28 @@ class Transcription:
         return [number for number, sure in enumerate(self.sure, 1) if sure < DOUBTFUL]
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A text that may stand on a strip. ``said``: nats of each token behind the first; ``weight``: of both models"""
+
+    prefix: Prefix
+    ids: list[int]
+    said: torch.Tensor
+    weight: float
+
+    @cached_property
+    def heads(self) -> tuple[str, ...]:
+        return heads_of(LEXEMES[i] for i in self.ids[1:])
+
+
+def _agreed(found: Sequence[Sequence[_Found]]) -> tuple[str, ...] | None:
+    """The heads of measures that all staves together find likeliest, of those that any of them has."""
+    each = [{f.heads: f.weight for f in sorted(some, key=lambda f: f.weight) if f.prefix.complete} for some in found]
+    least = [max((f.weight for f in some), default=0.0) - OTHERWISE for some in found]
+    known = dict.fromkeys(heads for staff in each for heads in staff)
+    return max(known, key=lambda heads: sum(staff.get(heads, other) for staff, other in zip(each, least)), default=None)
+
+
 class Transcriber:
     """A reader of a folder that python -m vlm.distill wrote. ConfigError where there is none."""
 
@@ -56,33 +80,50 @@ class Transcriber:
         self.engine = Engine(Path(folder) / "language")
         self._ids: dict[frozenset[str], Any] = {}
 
-    def staves(self, strips: Sequence[Ink]) -> list[Transcription]:
-        """What stands on each strip: of what the encoder hears, that which the language model finds likeliest, too."""
+    def system(self, strips: Sequence[Ink]) -> list[Transcription]:
+        """What stands on the staves of a system, whose measures are of the same lengths on all of them.
+
+        Of what the encoder hears, that which the language model finds likeliest, too.
+        """
         if not strips:
             return []
         with torch.inference_mode():
             columns, own = self._columns(strips)
             heard = self.reader.ctc_head(columns).log_softmax(-1)[..., : self.known].numpy()
-            prefixes = self.reader.prefixes(columns, own, [1] * len(strips))
-            found = [search(row[:length], MOST_MEASURES)[:RESCORED] for row, length in zip(heard, own.tolist())]
-            return [self._best(prefix, some) for prefix, some in zip(prefixes, found)]
+            seen = self.reader.prefixes(columns, own, [1] * len(strips))
+            each = [row[:length] for row, length in zip(heard, own.tolist())]
+            found = [self._weighed(x, search(row, MOST_MEASURES)) for x, row in zip(seen, each)]
+            heads = _agreed(found)
+            return [
+                self._best(x, [f for f in some if f.heads == heads] or self._under(heads, x, row) or some)
+                for x, row, some in zip(seen, each, found)
+            ]
 
-    def _best(self, seen: torch.Tensor, found: Sequence[tuple[Prefix, float]]) -> Transcription:
-        """The best of some texts of a strip."""
+    def _under(self, heads: tuple[str, ...] | None, seen: torch.Tensor, row: Any) -> list[_Found]:
+        """What may stand on a strip whose measures have these heads; nothing where no such text was heard."""
+        if heads is None:
+            return []
+        return [f for f in self._weighed(seen, search(row, MOST_MEASURES, heads)) if f.prefix.complete]
+
+    def _weighed(self, seen: torch.Tensor, found: Sequence[tuple[Prefix, float]]) -> list[_Found]:
+        """Some texts of a strip, as both models find them."""
+        found = found[:RESCORED]
         some = [[IDS["|"], *prefix.tokens(), self.tokens.end] for prefix, _ in found]
         said = self._logarithms(seen, some)
-        both = [LISTENING * nats + (1 - LISTENING) * float(row.sum()) for (_, nats), row in zip(found, said)]
-        best = max(range(len(found)), key=both.__getitem__)
-        prefix = found[best][0]
-        whole = prefix.complete
-        if whole:
-            ids = some[best][:-1]
-        else:
-            ids = self._completed(seen, prefix, some[best][:-1])
-            said[best] = self._logarithms(seen, [[*ids, self.tokens.end]])[0]
+        return [
+            _Found(prefix, ids[:-1], row, LISTENING * nats + (1 - LISTENING) * float(row.sum()))
+            for (prefix, nats), ids, row in zip(found, some, said)
+        ]
+
+    def _best(self, seen: torch.Tensor, found: Sequence[_Found]) -> Transcription:
+        best = max(found, key=lambda f: f.weight)
+        ids, said, whole = best.ids, best.said, best.prefix.complete
+        if not whole:
+            ids = self._completed(seen, best.prefix, ids)
+            said = self._logarithms(seen, [[*ids, self.tokens.end]])[0]
         lexemes = [LEXEMES[i] for i in ids]
         sure, least = [], 0.0
-        for lexeme, nats in zip(lexemes[1:], said[best].tolist()):
+        for lexeme, nats in zip(lexemes[1:], said.tolist()):
             least = min(least, nats)
             if lexeme == "|":
                 sure.append(math.exp(least))

@@ -48,7 +48,7 @@ def read_systems(reader: Transcriber, systems: Iterable[System]) -> Iterator[Rea
     before = 0  # measures
     whole = True
     for number, system in enumerate(systems, 1):
-        found = reader.staves(system)
+        found = reader.system(system)
         score, doubts = together([parse(one.text) for one in found])
         length = len(score.measures)
         looks += [Look(before + doubt.measure, number, doubt.staff, doubt.why) for doubt in doubts]
