@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from scorelm import cli
+from vlm.student.config import StudentConfig
 
-TRAINED = Path("score-reader")  # what python -m vlm.distill writes in the working folder
+TRAINED = StudentConfig.output_dir  # what python -m vlm.distill writes in the working folder
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m vlm.read", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     out.add_argument("pictures", nargs="+", metavar="PICTURE", help=".png, .jpg ... or .pdf")
-    out.add_argument("-m", "--model", metavar="DIR", default=str(TRAINED), help=f"default: {TRAINED}")
+    out.add_argument("-m", "--model", metavar="DIR", default=TRAINED, help=f"default: {TRAINED}")
     out.add_argument("-o", "--output", metavar="FILE", help=".musicxml, .mxl, .mid, .svg, .png, .pdf, .abc or .sclm")
     out.add_argument("--ask", metavar="QUESTION", help="answer a question on the first picture, in words")
     return out
@@ -38,43 +38,25 @@ def work(options: argparse.Namespace) -> int:
     from scorelm.errors import SourceError
     from vlm.reading.staves import strips
     from vlm.student.transcribe import Transcriber
+    from vlm.student.whole import answer, read_score
 
     reader = Transcriber(options.model)
     systems = [system for picture in (pictures[:1] if options.ask else pictures) for system in strips(picture)]
     if not systems:
         raise SourceError(f"{options.pictures[0]}: no staff was found")
     if options.ask:
-        print(reader.answer([strip for system in systems for strip in system], options.ask))
+        print(answer(reader, systems, options.ask))
         return 0
-    text = transcribe(reader, systems)
+    reading = read_score(reader, systems)
+    for look in reading.looks:
+        say(str(look))
     if options.output:
         from scorelm import save
 
-        print(save(text, options.output), file=sys.stderr)
+        say(str(save(reading.text, options.output)))
     else:
-        sys.stdout.write(text)
+        sys.stdout.write(reading.text)
     return 0
-
-
-def transcribe(reader: object, systems: Sequence[Sequence[object]]) -> str:
-    """The text of a score whose systems are given as strips; what is doubtful is said on stderr."""
-    from scorelm.notation.reader import parse
-    from scorelm.notation.writer import write
-    from vlm.reading.staff_texts import behind, together
-
-    found = []
-    for number, system in enumerate(systems, 1):
-        read = reader.staves(system)  # type: ignore[attr-defined]
-        score, doubts = together([parse(one.text) for one in read])
-        for doubt in doubts:
-            say(f"system {number}, measure {doubt.measure}, staff {doubt.staff}: {doubt.why}")
-        for staff, one in enumerate(read, 1):
-            if not one.whole:
-                say(f"system {number}, staff {staff}: cut off after {len(one.sure)} measures")
-            if one.doubtful:
-                say(f"system {number}, staff {staff}: look at measure {', '.join(map(str, one.doubtful))}")
-        found.append(score)
-    return write(behind(found))
 
 
 def say(line: str) -> None:
