@@ -38,7 +38,7 @@ def work(options: argparse.Namespace) -> int:
     from scorelm.errors import SourceError
     from vlm.reading.staves import strips
     from vlm.student.transcribe import Transcriber
-    from vlm.student.whole import answer, read_score
+    from vlm.student.whole import answer, read_score, spoken
 
     reader = Transcriber(options.model)
     systems = [system for picture in (pictures[:1] if options.ask else pictures) for system in strips(picture)]
@@ -48,8 +48,8 @@ def work(options: argparse.Namespace) -> int:
         print(answer(reader, systems, options.ask))
         return 0
     reading = read_score(reader, systems)
-    for look in reading.looks:
-        say(str(look))
+    for line in spoken(reading.looks):
+        say(line)
     if options.output:
         from scorelm import save
 

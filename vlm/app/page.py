@@ -15,8 +15,18 @@ import gradio as gr
 from scorelm.errors import ScorelmError
 from vlm.app.answers import EXAMPLES
 from vlm.app.studio import (
-    CONTINUE, HARMONISE, NEW, PICTURES, SAVED, SCORES, Seen, Studio, edited, notes, sound_problem,
-)  # fmt: skip
+    CONTINUE,
+    HARMONISE,
+    NEW,
+    PICTURES,
+    SAVED,
+    SCORES,
+    Seen,
+    Studio,
+    edited,
+    notes,
+    sound_problem,
+)
 from vlm.student.whole import Reading
 
 if TYPE_CHECKING:
@@ -39,7 +49,8 @@ NO_READER = (
 )
 
 
-def page(studio: Studio) -> gr.Blocks:
+def page(studio: Studio) -> Any:
+    """A Blocks of Gradio's."""
     with gr.Blocks(title="scorelm", analytics_enabled=False, delete_cache=(600, 3600)) as blocks:
         gr.Markdown("# scorelm\nReads pictures of scores, and writes music. All of it happens on this machine.")
         with gr.Tab("Read a score"):
@@ -110,7 +121,7 @@ def _writing(studio: Studio) -> None:
             parts = gr.Textbox(label="Parts", placeholder="Soprano,Alto,Tenor,Bass", info="of the result")
             measures = gr.Slider(1, 32, 8, step=1, label="New measures", elem_id="measures")
             temperature = gr.Slider(0, 1.5, 0.95, step=0.05, label="Temperature", info="0: always the likeliest")
-            seed = gr.Number(label="Seed", precision=0, minimum=0, value=None, info="the same seed, the same music")
+            seed = gr.Number(None, label="Seed", precision=0, info="the same seed, the same music; none: drawn")
             with gr.Row():
                 start = gr.Button("Write", variant="primary", elem_id="write")
                 stop = gr.Button("Stop", elem_id="stop")
@@ -148,8 +159,10 @@ class _Score:
         self.picture = gr.HTML(elem_id=f"{name}-score")
         with gr.Row():
             self.saved = [
-                gr.DownloadButton(name_, interactive=False, size="sm", elem_id=f"{name}{ending.replace('.', '-')}")
-                for name_, ending in SAVED.items()
+                gr.DownloadButton(
+                    kind, interactive=False, size="sm", min_width=60, elem_id=f"{name}{ending.replace('.', '-')}"
+                )
+                for kind, ending in SAVED.items()
             ]
         mute = sound_problem()
         play = gr.Button("Play", size="sm", interactive=not mute, elem_id=f"{name}-play")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from scorelm.notation.writer import write
 from vlm.app.answers import computed
 from vlm.app.limits import Limits
 from vlm.app.marked import marked
-from vlm.student.whole import Look, Reading, System, answer, read_systems
+from vlm.student.whole import Look, Reading, System, answer, read_systems, spoken
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,7 +31,7 @@ NEW, CONTINUE, HARMONISE = "a new piece", "go on with my score", "parts to my sc
 SCORES = (".musicxml", ".mxl", ".xml", ".mid", ".midi", ".abc", ".krn", ".sclm")  # that may be uploaded
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pdf")
 SAVED = {"MusicXML": ".musicxml", "MIDI": ".mid", "ABC": ".abc", "PDF": ".pdf"}
-SHOWN_LOOKS = 20
+SHOWN_LINES = 20  # of doubts
 _drawing = threading.Lock()  # Verovio keeps some of its state for all threads together
 
 
@@ -38,7 +39,7 @@ _drawing = threading.Lock()  # Verovio keeps some of its state for all threads t
 class Seen:
     """A score as the page knows it. ``systems``: of the first picture, which questions are about"""
 
-    reading: Reading = Reading()
+    reading: Reading = field(default_factory=Reading)
     systems: tuple[System, ...] = ()
 
 
@@ -103,9 +104,7 @@ class Studio:
             raise ConfigError("read a picture first; then ask about it")
         return answer(self.reader, seen.systems, question), computed(text, question)
 
-    def write(
-        self, what: str, path: str | Path | None, measures: int, **wish: Any
-    ) -> Iterator[tuple[str, str]]:
+    def write(self, what: str, path: str | Path | None, measures: int, **wish: Any) -> Iterator[tuple[str, str]]:
         """The text so far, measure by measure, and a word about it.
 
         what: NEW, CONTINUE or HARMONISE; path: the score for the last two; measures: that are new; wish: see
@@ -119,7 +118,9 @@ class Studio:
         else:
             score = self._given(path)
             names = () if what == CONTINUE else ("parts",)
-            wish = {name: value for name, value in wish.items() if name not in ("key", "time", "parts") or name in names}
+            wish = {
+                name: value for name, value in wish.items() if name not in ("key", "time", "parts") or name in names
+            }
             if what == CONTINUE:
                 wish |= {"prompt": str(path), "measures": len(score.measures) + measures}
             else:
@@ -163,7 +164,7 @@ class Studio:
         found, problems = {}, []
         for name, ending in SAVED.items():
             try:
-                with _drawing:
+                with _drawing if ending == ".pdf" else nullcontext():
                     found[name] = scorelm.save(self._short(text), Path(folder, "score" + ending))
             except ScorelmError as error:
                 problems.append(f"{name}: {error}")
@@ -185,21 +186,18 @@ class Studio:
 def edited(seen: Seen, text: str) -> Seen:
     """A score whose text was changed: what was doubtful still is where a measure is as it was."""
     old, new = seen.reading.text.splitlines(), text.splitlines()
-    moved = {}
+    moved: dict[int, int] = {}
     for a, b, size in SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
         moved |= {a + i: b + i for i in range(size)}  # line 0 is before the first measure
-    looks = tuple(
-        replace(look, measure=moved[look.measure]) for look in seen.reading.looks if look.measure in moved
-    )
+    looks = tuple(replace(look, measure=moved[look.measure]) for look in seen.reading.looks if look.measure in moved)
     return replace(seen, reading=Reading(text, looks))
 
 
 def notes(said: str, looks: tuple[Look, ...]) -> str:
     """Lines for a reader of the page."""
-    lines = [said, *(f"Look at {look}" for look in looks[:SHOWN_LOOKS])]
-    if len(looks) > SHOWN_LOOKS:
-        lines.append(f"... and {len(looks) - SHOWN_LOOKS} more")
-    return "\n".join(lines)
+    lines = spoken(looks)
+    more = [f"... and {len(lines) - SHOWN_LINES} more"] if len(lines) > SHOWN_LINES else []
+    return "\n".join([said, *lines[:SHOWN_LINES], *more])
 
 
 def sound_problem() -> str:

@@ -22,9 +22,7 @@ STEEPEST = 0.06  # of the slope of a staff's lines that is put right, about 3.4 
 _STRIPS = 24  # vertical ones, whose profiles are compared to find the slope
 
 
-def open_pictures(
-    path: str | Path, most_pixels: int = MOST_PIXELS, most_pages: int = MOST_PAGES
-) -> list[Image.Image]:
+def open_pictures(path: str | Path, most_pixels: int = MOST_PIXELS, most_pages: int = MOST_PAGES) -> list[Image.Image]:
     """The pages of a picture or a PDF. SourceError where it is none, or beyond most_pixels (of one) or most_pages."""
     path = Path(path)
     if not path.is_file():

@@ -31,9 +31,6 @@ class Look:
     staff: int
     why: str
 
-    def __str__(self) -> str:
-        return f"measure {self.measure} (system {self.system}, staff {self.staff}): {self.why}"
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -68,10 +65,18 @@ def read_systems(reader: Transcriber, systems: Iterable[System]) -> Iterator[Rea
 
 def read_score(reader: Transcriber, systems: Iterable[System]) -> Reading:
     """What was read on all of them."""
-    reading = Reading()
-    for reading in read_systems(reader, systems):
-        pass
-    return reading
+    return [Reading(), *read_systems(reader, systems)][-1]
+
+
+def spoken(looks: Iterable[Look]) -> list[str]:
+    """A line for each staff and reason."""
+    places: dict[tuple[int, int, str], list[int]] = {}
+    for look in looks:
+        places.setdefault((look.system, look.staff, look.why), []).append(look.measure)
+    return [
+        f"look at measure {', '.join(map(str, measures))} (system {system}, staff {staff}): {why}"
+        for (system, staff, why), measures in places.items()
+    ]
 
 
 def answer(reader: Transcriber, systems: Sequence[System], question: str) -> str:
