@@ -173,6 +173,8 @@ LEXEME_PATTERN = "|".join(re.escape(x) for x in _outside)
 # one match is a whole string, a lexeme, white space, or a character that no lexeme starts with
 SCANNER = re.compile(rf"({STRING_PATTERN})|({LEXEME_PATTERN})|\s+|(.)", re.DOTALL)
 
+TOKENS = re.compile(rf"{STRING_PATTERN}|{LEXEME_PATTERN}|\S", re.DOTALL)  # the same without the white space
+
 
 def cut(text: str) -> list[str]:
     """Text -> its lexemes, strings cut into characters and bytes. Unknown characters stay whole."""

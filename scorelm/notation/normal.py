@@ -149,6 +149,9 @@ def _normal_item(item: Item, ratio: Fraction) -> Item:
         return item
     if isinstance(item, Rest):
         return replace(item, marks=_ordered(item.marks)) if len(item.marks) > 1 else item
+    notes = item.notes
+    if len(notes) == 1 and not notes[0].marks and len(item.marks) < 2:  # as most are
+        return item
     item = _lifted(item)
     notes = item.notes
     if any(len(n.marks) > 1 for n in notes):

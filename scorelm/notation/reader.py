@@ -38,6 +38,18 @@ from scorelm.notation.writer import MAX_PARTS, MAX_STAVES, MAX_TUPLET_DEPTH, MAX
 VALUES = {lexeme: Value(index // 5, index % 5) for index, lexeme in enumerate(DURATIONS)}  # "q." -> Value(5, 1)
 ACCIDENTALS = frozenset((*ALTER_OF, "%"))
 RESTS = frozenset("zxZX")
+EVENT_STARTS = frozenset(
+    (
+        *VALUES,
+        *PITCH_OF,
+        *ACCIDENTALS,
+        *RESTS,
+        *"yn_",
+        *(lexeme for lexeme, scope in SCOPE_OF.items() if scope == "event"),
+    )
+)
+NOTES = {lexeme: Note(Pitch(*pitch)) for lexeme, pitch in PITCH_OF.items()}  # that bear nothing, as most
+BURDENS = frozenset(("-", "`", *(lexeme for lexeme, scope in SCOPE_OF.items() if scope == "note")))
 VOICE_ENDS = frozenset(("&", "/", ";", "|", END))
 
 
@@ -223,18 +235,7 @@ class VoiceReader:
         scope = SCOPE_OF.get(token)
         if scope == "time" or token == "$" or token in CLEF_OF:
             self._timed(token)
-        elif (
-            token in VALUES
-            or token in PITCH_OF
-            or token in ACCIDENTALS
-            or scope == "event"
-            or token in RESTS
-            or token == "y"
-            or token == "n"
-            or token == "_"
-            or token[:1] == '"'
-            or "0" <= token[:1] <= "9"
-        ):
+        elif token in EVENT_STARTS or token[:1] == '"' or "0" <= token[:1] <= "9":
             out.append(self._event(ratio))
         elif token == "{":
             out.extend(self._graces())
@@ -392,7 +393,7 @@ class VoiceReader:
                 value.exact if value.exact is not None else value.written if ratio is ONE else value.written * ratio
             )
         self.clock += quarters
-        if self.clock > self.length or quarters <= 0:
+        if self.clock > self.length or quarters.numerator <= 0:
             raise s.fault(f"the measure is full: {self.length} quarters, this ends at {self.clock}", start)
         self.zero_time = 0
         return event
@@ -413,6 +414,10 @@ class VoiceReader:
 
     def _note(self) -> Note:
         s = self.s
+        plain = NOTES.get(s.tokens[s.i])
+        if plain is not None and s.tokens[s.i + 1] not in BURDENS:
+            s.i += 1
+            return plain
         unpitched = s.take("n")
         step, octave, alter = (*s.place("the note's place on the staff"), 0) if unpitched else s.pitch()
         tie = s.take("-")

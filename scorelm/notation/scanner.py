@@ -7,10 +7,10 @@ string = '"' *char '"'
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 
 from scorelm.errors import FormatError, ScoreError
-from scorelm.notation.lexemes import IDS, SCANNER, name_lexeme
+from scorelm.notation.lexemes import IDS, TOKENS, name_lexeme
 from scorelm.notation.lyrics import Slot, read_line
 from scorelm.notation.marks import (
     CLEF_OF,
@@ -49,16 +49,13 @@ class Scanner:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.tokens: list[str] = []
-        self.places: list[int] = []
-        tokens, places = self.tokens, self.places
-        for match in SCANNER.finditer(text):
-            if match.lastindex:
-                tokens.append(match.group())
-                places.append(match.start())
-        tokens.append(END)
-        places.append(len(text))
+        self.tokens: list[str] = [*TOKENS.findall(text), END]
         self.i = 0
+
+    @cached_property
+    def places(self) -> list[int]:
+        """Where in the text each lexeme begins; looked for when it is asked for, which is where something is wrong."""
+        return [*(match.start() for match in TOKENS.finditer(self.text)), len(self.text)]
 
     def error(self, expected: str, i: int | None = None) -> FormatError:
         """``expected a pitch, found 'R'`` at the lexeme ``i`` (the current one)."""

@@ -1,10 +1,12 @@
 """The student's three phases, each from the weights of the one before.
 
-    alignment    strips of staves -> their score text; the encoder alone must say the tokens too (CTC)
+    alignment    strips of staves -> their score text; the encoder alone must say the tokens too (CTC), at first
+                 nothing else is learnt
     extraction   pictures and questions -> fields in JSON
     analysis     pictures and questions -> words
 
-In the phases of words a share of each batch are still staves, so that what was learnt first is not lost.
+In the phases of words a share of the batches are still staves, so that what was learnt first is not lost, and the
+encoder learns from these alone.
 Randomness comes from the seed, the phase and the step: a run that was killed goes on as if nothing had happened.
 """
 
@@ -13,11 +15,15 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, ctc_loss
 
@@ -30,16 +36,17 @@ from scorelm.training.progress import Progress
 from vlm.data.answers import Taught
 from vlm.data.record import ALIGNMENT, PHASES
 from vlm.reading.staves import HEIGHT
-from vlm.student.card import reader_card
+from vlm.student.card import FIGURES, figures_of, reader_card
 from vlm.student.config import StudentConfig
 from vlm.student.model import ScoreReader, Shape, load_reader, new_reader, save_reader
 from vlm.student.samples import Batches, Place, Sample, Spoken, kept, read_samples, spoken
+from vlm.student.vary import vary
 
 IGNORED = -100
 REHEARSED = 0.5  # share of the batches in the phases of words that are staves
 FREE = frozenset(
-    "output_dir alignment_steps extraction_steps analysis_steps eval_steps eval_records save_steps save_total_limit "
-    "resume threads".split()
+    "output_dir encoder_steps alignment_steps extraction_steps analysis_steps eval_steps eval_records save_steps "
+    "save_total_limit resume threads".split()
 )
 
 
@@ -48,7 +55,7 @@ class Distillation:
 
     def __init__(self, config: StudentConfig, phases: Sequence[str], start: str | None = None) -> None:
         """start: the folder of a reader to go on from; None: a new one for alignment, else output_dir"""
-        from accelerate import Accelerator
+        from accelerate import Accelerator, DistributedDataParallelKwargs
         from accelerate.utils import set_seed
         from transformers.utils import logging
 
@@ -59,7 +66,11 @@ class Distillation:
         self.config, self.phases = config, [phase for phase in PHASES if phase in phases]
         if config.threads:
             torch.set_num_threads(config.threads)
-        self.accelerator: Any = Accelerator(mixed_precision=_precision(config.mixed_precision))
+        self.accelerator: Any = Accelerator(
+            mixed_precision=_precision(config.mixed_precision),
+            # while the encoder learns alone, the language model has no gradients
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        )
         set_seed(config.seed)
         if start is None and self.phases[0] == ALIGNMENT:
             shape = Shape(config.channels, config.vision_layers, config.dropout)
@@ -117,8 +128,10 @@ class Distillation:
         for step in range(self.done[phase], steps):
             rehearsed = phase != ALIGNMENT and (step * REHEARSED) % 1 + REHEARSED >= 1
             batch = next(streams[ALIGNMENT if rehearsed else phase])
-            set_rates(self.optimizers, rate_factor(step, step / steps, config))  # type: ignore[arg-type]
-            loss = self._learn(batch, step)
+            first, end = self._stage(phase, step)
+            factor = rate_factor(step - first, (step - first) / (end - first), config)  # type: ignore[arg-type]
+            set_rates(self.optimizers, factor)
+            loss = self._learn(batch, step, alone=self._alone(phase, step))
             if not math.isfinite(loss):
                 raise ScoreError(f"the loss is {loss} at step {step} of {phase}: lower lr")
             self.done[phase] = step + 1
@@ -152,13 +165,24 @@ class Distillation:
             and len(spoken(sample, self.tokens).ids) <= self.config.max_length
         )
 
-    def _learn(self, batch: list[Sample], step: int) -> float:
+    def _alone(self, phase: str, step: int) -> bool:
+        """Whether the encoder alone learns."""
+        return phase == ALIGNMENT and step < self.config.encoder_steps
+
+    def _stage(self, phase: str, step: int) -> tuple[int, int]:
+        """The steps from which and to which rates rise and fall once."""
+        steps, alone = self.steps(phase), self.config.encoder_steps if phase == ALIGNMENT else 0
+        return (0, min(alone, steps)) if step < alone else (alone, steps)
+
+    def _learn(self, batch: list[Sample], step: int, alone: bool) -> float:
         accelerator = self.accelerator
         own = batch[accelerator.process_index :: accelerator.num_processes] or batch[:1]
-        torch.manual_seed(hash((self.config.seed, self.phase, step, accelerator.process_index)) & 0x7FFFFFFF)
+        chance = hash((self.config.seed, PHASES.index(self.phase), step, accelerator.process_index)) & 0x7FFFFFFF
+        torch.manual_seed(chance)
+        varied = np.random.default_rng(chance)
         self.model.train()
         with accelerator.autocast():
-            loss = self.model(*tensors(own, self.tokens, accelerator.device))
+            loss = self.model(*tensors(own, self.tokens, accelerator.device, varied), alone=alone)
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
@@ -168,34 +192,32 @@ class Distillation:
         return float(loss.item())
 
     def _evaluate(self, phase: str, loss: float) -> None:
-        """How likely the averaged weights find the answers of validation, and how many tokens they would have said."""
+        """How the averaged weights do on the answers of validation, and how many tokens they would have said."""
         some = [s for s in self.validation if s.phase == phase and self._fits(s)][: self.config.eval_records]
         if not some:
             raise ConfigError(f"{self.config.dataset_dir}: validation has no records of {phase}")
+        alone = self._alone(phase, self.done[phase] - 1)
+        sums: Counter[str] = Counter()
         with self.averaged.swapped_in(self.reader), torch.no_grad():
             self.reader.eval()
-            nats, right, count = 0.0, 0, 0
             for at in range(0, len(some), self.config.batch_size):
                 batch = tensors(some[at : at + self.config.batch_size], self.tokens, self.accelerator.device)
-                logits, targets = predictions(self.reader, batch)
-                nats += float(
-                    cross_entropy(
-                        logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum"
-                    )
-                )
-                known = targets != IGNORED
-                right += int(((logits.argmax(-1) == targets) & known).sum())
-                count += int(known.sum())
-            row = {
-                "phase": phase, "step": self.done[phase], "samples": self.seen, "loss": loss,
-                "nats_per_token": nats / count, "tokens_right": right / count,
-            }  # fmt: skip
+                if phase == ALIGNMENT:
+                    sums.update(_heard(self.reader, batch))
+                if not alone:
+                    sums.update(_said(self.reader, batch))
+            row: dict[str, Any] = {"phase": phase, "step": self.done[phase], "samples": self.seen, "loss": loss}
+            if phase == ALIGNMENT:
+                row["encoder_errors"] = sums["errors"] / sums["heard"]
+            if not alone:
+                row["nats_per_token"] = sums["nats"] / sums["said"]
+                row["tokens_right"] = sums["right"] / sums["said"]
             self.history.append(row)
             if self.accelerator.is_main_process:
                 notes = {"config": asdict(self.config), "parameters": self.parameters_of(), "history": self.history}
                 save_reader(self.reader, Path(self.config.output_dir), notes, reader_card(self.config, notes))
-        self.say(f"{phase} {self.done[phase]}: {nats / count:.4f} nats a token, {right / count:.2%} right")
-        self.say.add(step=sum(self.done.values()), bits_per_quarter=nats / count)
+        self.say(f"{phase} {self.done[phase]}: {figures_of(row)}")
+        self.say.add(step=sum(self.done.values()), **{n: row[n] for n in FIGURES if n in row})
 
     def parameters_of(self) -> int:
         return sum(p.numel() for p in self.reader.parameters())
@@ -250,22 +272,55 @@ class _Losses(torch.nn.Module):
         self.reader = reader
         self.ctc_share = config.ctc_share
 
-    def forward(self, *batch: Any) -> torch.Tensor:
+    def forward(self, *batch: Any, alone: bool = False) -> torch.Tensor:
+        """alone: of the encoder alone"""
         reader, share = self.reader, self.ctc_share
         strips, widths, counts, ids, positions, judged = batch
-        columns, own = reader.see(strips, widths)
+        staves = all(count == 1 for count in counts) and all(start == 1 for start in judged)
+        with nullcontext() if staves else torch.no_grad():  # words do not change what is heard
+            columns, own = reader.see(strips, widths)
+        heard = _ctc(reader, columns, own, ids) if staves and (alone or share) else None
+        if alone and heard is not None:
+            return heard
         logits = reader.read(
             reader.prefixes(columns, own, counts), [row[:-1] for row in ids], [p[:-1] for p in positions]
         )
-        targets = _targets(ids, judged)
-        loss = cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED)
-        if not share or any(count != 1 for count in counts) or any(start != 1 for start in judged):
-            return loss
-        heard = reader.ctc_head(columns).float().log_softmax(-1).transpose(0, 1)  # (columns, texts, vocabulary)
-        said = [row[1:-1] for row in ids]  # between the first "|" and the end
-        lengths = torch.tensor([len(row) for row in said])
-        alone = ctc_loss(heard, torch.cat(said), own.cpu(), lengths, blank=0, reduction="none", zero_infinity=True)
-        return (1 - share) * loss + share * (alone / lengths.to(alone.device)).mean()
+        loss = cross_entropy(logits.flatten(0, 1).float(), _targets(ids, judged).flatten(), ignore_index=IGNORED)
+        return loss if heard is None else (1 - share) * loss + share * heard
+
+
+def _ctc(reader: ScoreReader, columns: torch.Tensor, own: torch.Tensor, ids: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Nats a token by the encoder alone."""
+    heard = reader.ctc_head(columns).float().log_softmax(-1).transpose(0, 1)  # (columns, texts, vocabulary)
+    said = [row[1:-1] for row in ids]  # between the first "|" and the end
+    lengths = torch.tensor([len(row) for row in said])
+    nats = ctc_loss(heard, torch.cat(said), own.cpu(), lengths, blank=0, reduction="none", zero_infinity=True)
+    return (nats / lengths.to(nats.device)).mean()
+
+
+def _heard(reader: ScoreReader, batch: tuple[Any, ...]) -> dict[str, float]:
+    """Tokens, and how many must be changed of those that the encoder alone finds likeliest in each column."""
+    from rapidfuzz.distance import Levenshtein
+
+    strips, widths, _, ids, _, _ = batch
+    columns, own = reader.see(strips, widths)
+    best = reader.ctc_head(columns).argmax(-1).tolist()
+    errors = count = 0
+    for row, length, known in zip(best, own.tolist(), ids):
+        said = [token for token, _ in groupby(row[:length]) if token != 0]
+        errors += Levenshtein.distance(said, known[1:-1].tolist())
+        count += len(known) - 2
+    return {"errors": errors, "heard": count}
+
+
+def _said(reader: ScoreReader, batch: tuple[Any, ...]) -> dict[str, float]:
+    """Nats, and how many tokens would have been said, the text before each of them given."""
+    logits, targets = predictions(reader, batch)
+    known = targets != IGNORED
+    nats = cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum")
+    return {
+        "nats": float(nats), "right": int(((logits.argmax(-1) == targets) & known).sum()), "said": int(known.sum()),
+    }  # fmt: skip
 
 
 def _targets(ids: Sequence[torch.Tensor], judged: Sequence[int]) -> torch.Tensor:
@@ -273,9 +328,14 @@ def _targets(ids: Sequence[torch.Tensor], judged: Sequence[int]) -> torch.Tensor
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED).to(ids[0].device)
 
 
-def tensors(batch: Sequence[Sample], tokens: Any, device: Any) -> tuple[Any, ...]:
-    """strips, widths, strips of each sample, ids, positions, where each begins to be judged"""
-    every = [strip for sample in batch for strip in sample.strips]
+def tensors(
+    batch: Sequence[Sample], tokens: Any, device: Any, varied: np.random.Generator | None = None
+) -> tuple[Any, ...]:
+    """strips, widths, strips of each sample, ids, positions, where each begins to be judged
+
+    varied: draws each strip a little otherwise
+    """
+    every = [strip if varied is None else vary(strip, varied) for sample in batch for strip in sample.strips]
     said: list[Spoken] = [spoken(sample, tokens) for sample in batch]
     widest = max(strip.shape[1] for strip in every)
     strips = torch.zeros(len(every), 1, HEIGHT, widest)
