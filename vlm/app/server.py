@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,7 @@ class _Guard:
 
 def serve(reader: str | Path, writer: str | None, limits: Limits, host: str, port: int) -> None:
     """Serve until stopped; the address goes to stdout. ConfigError without Gradio, OSError where the port is taken."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the folder is removed then, too
     with tempfile.TemporaryDirectory(prefix="scorelm-app-") as folder:
         os.environ |= {
             "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
