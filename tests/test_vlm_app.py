@@ -29,8 +29,8 @@ from vlm.student.whole import Look, Reading, spoken
 
 CHROMIUM = Path("/usr/bin/chromium")
 ROOT = Path(__file__).resolve().parents[1]
-WAIT_MS = 60_000
-SONG = '|\nK1T4:4P"Voice"clef-G2qGABc|\nqdcBA|\nwG|\n'
+WAIT_MS = 300_000  # on a machine that is busy with other work; a few seconds are the rule
+SONG = '|\nK1T4:4P"Voice"!clef-G2!GABc|\ndcBA|\nwG|\n'
 
 # Whoever is asked for by this Python, if not this machine, is written down
 WATCH = """
@@ -89,7 +89,7 @@ def serve(folder: Path, *options: str) -> Iterator[Site]:
         yield Site(url, temporary, asked)
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait(30)
+        server.wait(120)
     assert not asked.exists(), asked.read_text(encoding="utf-8")
     assert list(temporary.glob("scorelm-app-*")) == []
 
@@ -193,7 +193,7 @@ def test_what_is_too_large_is_refused(site: Site, visitor: Any, tmp_path: Path) 
             site.url + "gradio_api/upload", body + b"\r\n--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}
         )
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(request, timeout=30)
+            urllib.request.urlopen(request, timeout=120)
         assert refused.value.code == 413
     assert list(site.folder.rglob("a.png")) == []
 
@@ -270,7 +270,8 @@ def test_what_is_broken_or_too_large_is_refused(tmp_path: Path, picture: Path, t
 
 def test_the_facts_are_those_that_the_question_is_about() -> None:
     text = encode("bach/bwv290")
-    assert "By" in computed(text, "Which key?") or "The piece is in F major" in computed(text, "Which key?")
+    assert "clefs: treble, treble, bass, bass" in computed(text, "Which key?")
+    assert computed(text, "Which key?").endswith("The piece is in F major; the key signature has 1 flat.")
     assert "fermata" in computed(text, "Which cadences?") and "texture" not in computed(text, "Which cadences?")
     assert "texture" in computed(text, "Tell me all.")
     assert computed("|", "Which key?") == ""
