@@ -240,7 +240,7 @@ def test_music_goes_on_and_melodies_get_parts(tiny_model: Path, tmp_path: Path, 
     assert len(parse(text).measures) == 5 and said.startswith("5 measures")
     *_, (text, _) = studio.write(HARMONISE, score, 2, parts="Voice,Bass", temperature=0.95, seed=1)
     assert [part.name for part in parse(text).parts] == ["Voice", "Bass"]
-    *_, (text, _) = studio.write(NEW, None, 1, key="D", time="3/4", parts="Flute", temperature=0.95, seed=1)
+    *_, (text, _) = studio.write(NEW, None, 1, key="D", metre="3/4", parts="Flute", temperature=0.95, seed=1)
     assert "K2" in text and "T3:4" in text and 'P"Flute"' in text
     with pytest.raises(ConfigError, match="drop the score"):
         next(studio.write(CONTINUE, None, 2))

@@ -117,7 +117,7 @@ def _writing(studio: Studio) -> None:
             file = gr.File(label="Your score", file_types=list(SCORES), visible=False, elem_id="score")
             with gr.Row():
                 key = gr.Dropdown(["", *KEYS], value="", label="Key", info="of a new piece; B is major, b is minor")
-                time = gr.Dropdown(["", *TIMES], value="", label="Time", info="of a new piece")
+                metre = gr.Dropdown(["", *TIMES], value="", label="Time", info="of a new piece")
             parts = gr.Textbox(label="Parts", placeholder="Soprano,Alto,Tenor,Bass", info="of the result")
             measures = gr.Slider(1, 32, 8, step=1, label="New measures", elem_id="measures")
             temperature = gr.Slider(0, 1.5, 0.95, step=0.05, label="Temperature", info="0: always the likeliest")
@@ -129,21 +129,21 @@ def _writing(studio: Studio) -> None:
             score = _Score(studio, "written")
 
     def on_write(
-        what: str, path: str | None, key: str, time: str, parts: str, measures: int, temperature: float,
+        what: str, path: str | None, key: str, metre: str, parts: str, measures: int, temperature: float,
         seed: float | None,
     ) -> Iterator[dict[Any, Any]]:  # fmt: skip
         yield score.says("Writing ...")
         number = None if seed is None else int(seed)
         try:
             for text, said in studio.write(
-                what, path, int(measures), key=key, time=time, parts=parts, temperature=temperature, seed=number
+                what, path, int(measures), key=key, metre=metre, parts=parts, temperature=temperature, seed=number
             ):
                 yield score.shows(Seen(Reading(text)), said)
         except ScorelmError as error:
             yield score.says(str(error))
 
     what.change(lambda chosen: gr.update(visible=chosen != NEW), what, file, show_progress="hidden")
-    wishes = [what, file, key, time, parts, measures, temperature, seed]
+    wishes = [what, file, key, metre, parts, measures, temperature, seed]
     running = start.click(on_write, wishes, score.outputs, **MODEL)
     score.files_behind(running)
     score.files_behind(stop.click(None, cancels=[running]))

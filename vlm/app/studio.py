@@ -104,27 +104,24 @@ class Studio:
             raise ConfigError("read a picture first; then ask about it")
         return answer(self.reader, seen.systems, question), computed(text, question)
 
-    def write(self, what: str, path: str | Path | None, measures: int, **wish: Any) -> Iterator[tuple[str, str]]:
-        """The text so far, measure by measure, and a word about it.
+    def write(
+        self, what: str, path: str | Path | None, measures: int, key: str = "", metre: str = "", parts: str = "",
+        **sampling: Any,
+    ) -> Iterator[tuple[str, str]]:  # fmt: skip
+        """The text so far, measure by measure, and a word about it. ScorelmError where the wish cannot be.
 
-        what: NEW, CONTINUE or HARMONISE; path: the score for the last two; measures: that are new; wish: see
-        scorelm.compose.Wish. Empty wishes are none.
+        what: NEW, CONTINUE or HARMONISE; path: the score for the last two; measures: that are new; key, metre: of a
+        new piece; parts: of all but what goes on; sampling: see scorelm.compose.Wish
         """
         from scorelm.compose import generate_measures
 
-        wish = {name: value for name, value in wish.items() if value not in ("", None)}
+        wish = dict(sampling)
         if what == NEW:
-            wish["measures"] = measures
+            wish |= {"key": key or None, "time": metre or None, "parts": parts or None, "measures": measures}
+        elif what == CONTINUE:
+            wish |= {"prompt": str(path), "measures": len(self._given(path).measures) + measures}
         else:
-            score = self._given(path)
-            names = () if what == CONTINUE else ("parts",)
-            wish = {
-                name: value for name, value in wish.items() if name not in ("key", "time", "parts") or name in names
-            }
-            if what == CONTINUE:
-                wish |= {"prompt": str(path), "measures": len(score.measures) + measures}
-            else:
-                wish["given"] = scorelm.extract(write(score), parts=[1])
+            wish |= {"given": scorelm.extract(write(self._given(path)), parts=[1]), "parts": parts or None}
         started, text = time.monotonic(), ""
         for piece in generate_measures(model=self.writer, **wish):
             text += piece
