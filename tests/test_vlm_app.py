@@ -152,7 +152,7 @@ def test_a_picture_is_read_changed_saved_and_asked_about(site: Site, visitor: An
 
     page.fill("#read-text textarea", SONG)
     page.click("#read-engrave")
-    wait_for(page, "#read-notes", "Engraved.")
+    wait_for(page, "#read-notes", "Your text.")
     assert page.locator("#read-score g.measure").count() == 3
     assert page.locator("#read-score rect.doubtful").count() == 0
     for ending, start in ((".musicxml", b"<?xml"), (".mid", b"MThd"), (".abc", b"X:"), (".pdf", b"%PDF")):
@@ -203,7 +203,7 @@ def test_words_of_a_score_are_no_code(site: Site, visitor: Any) -> None:
     name = "<img src=x onerror=document.title='run'> ${document.title='run'} {{title}} `"
     visitor.fill("#read-text textarea", SONG.replace("Voice", name))
     visitor.click("#read-engrave")
-    wait_for(visitor, "#read-notes", "Engraved.")
+    wait_for(visitor, "#read-notes", "Your text.")
     visitor.wait_for_selector("#read-score svg g.measure")
     assert "document.title='run'" in visitor.locator("#read-score").text_content()
     assert visitor.title() == "scorelm"

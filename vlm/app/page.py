@@ -181,10 +181,15 @@ class _Score:
         play.click(self._play, self.text, [self.audio, self.notes])
 
     def shows(self, seen: Seen, said: str) -> dict[Any, Any]:
+        """A sound text, also where it cannot be engraved."""
         reading = seen.reading
+        try:
+            drawn = self.studio.engrave(reading.text, reading.looks)
+        except ScorelmError as error:
+            drawn, said = "", f"{said}\nNot engraved: {error}"
         return {
             self.seen: seen, self.text: reading.text, self.notes: notes(said, reading.looks),
-            self.picture: _paper(self.studio.engrave(reading.text, reading.looks)), self.audio: None,
+            self.picture: _paper(drawn), self.audio: None,
         }  # fmt: skip
 
     def says(self, said: str) -> dict[Any, Any]:
@@ -196,9 +201,10 @@ class _Score:
 
     def _engrave(self, seen: Seen, text: str) -> dict[Any, Any]:
         try:
-            return self.shows(edited(seen, text), "Engraved.")
+            self.studio.check(text)
         except ScorelmError as error:
             return self.says(f"Not engraved: {error}")
+        return self.shows(edited(seen, text), "Your text.")
 
     # Gradio copies each file that it is given to its own folder, before the function goes on
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from functools import cached_property
@@ -32,7 +30,6 @@ SCORES = (".musicxml", ".mxl", ".xml", ".mid", ".midi", ".abc", ".krn", ".sclm")
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pdf")
 SAVED = {"MusicXML": ".musicxml", "MIDI": ".mid", "ABC": ".abc", "PDF": ".pdf"}
 SHOWN_LINES = 20  # of doubts
-_drawing = threading.Lock()  # Verovio keeps some of its state for all threads together
 
 
 @dataclass(frozen=True)
@@ -145,24 +142,26 @@ class Studio:
             )
         return score
 
+    def check(self, text: str) -> None:
+        """FormatError with measure, line and column where a text is broken, SourceError where it is too long."""
+        parse(self._short(text))
+
     def engrave(self, text: str, looks: tuple[Look, ...] = ()) -> str:
-        """The SVG of a text. FormatError with measure, line and column where it is broken."""
+        """The SVG of a text, or nothing of an empty one. Raises as ``check``, and where Verovio refuses it."""
         from scorelm.musicxml.writer import write_musicxml
         from scorelm.render import engrave_tall_svg
 
         score = parse(self._short(text))
         if not score.measures:
             return ""
-        with _drawing:
-            return marked(engrave_tall_svg(write_musicxml(score)), looks)
+        return marked(engrave_tall_svg(write_musicxml(score)), looks)
 
     def save(self, text: str, folder: str | Path) -> tuple[dict[str, Path], list[str]]:
         """The files of a text by the names of SAVED, and why others could not be written."""
         found, problems = {}, []
         for name, ending in SAVED.items():
             try:
-                with _drawing if ending == ".pdf" else nullcontext():
-                    found[name] = scorelm.save(self._short(text), Path(folder, "score" + ending))
+                found[name] = scorelm.save(self._short(text), Path(folder, "score" + ending))
             except ScorelmError as error:
                 problems.append(f"{name}: {error}")
         return found, problems
