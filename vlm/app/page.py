@@ -66,7 +66,8 @@ def page(studio: Studio) -> Any:
 def _reading(studio: Studio) -> None:
     with gr.Row():
         with gr.Column():
-            file = gr.File(label="A picture or a PDF", file_types=list(PICTURES), elem_id="picture")
+            label = f"A picture or a PDF, {studio.limits.upload_mb:g} MB at most"
+            file = gr.File(label=label, file_types=list(PICTURES), elem_id="picture")
             gr.Examples([[str(EXAMPLE)]], [file], label="An example")
             read = gr.Button("Read", variant="primary", interactive=studio.can_read, elem_id="read")
             shown = gr.HTML(elem_id="shown")

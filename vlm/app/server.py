@@ -76,4 +76,5 @@ def serve(reader: str | Path, writer: str | None, limits: Limits, host: str, por
         with socket.create_server((host, port), family=family) as listening:
             shown = f"[{host}]" if ":" in host else host
             print(f"http://{shown}:{listening.getsockname()[1]}/", flush=True)
-            uvicorn.Server(uvicorn.Config(guarded, log_level="warning")).run(sockets=[listening])
+            config = uvicorn.Config(guarded, log_level="warning", timeout_graceful_shutdown=2)  # pages left open
+            uvicorn.Server(config).run(sockets=[listening])
