@@ -80,6 +80,7 @@ def _pages(musicxml: str | bytes, height: int) -> list[str]:
 
     text = _checked(musicxml)
     verovio.enableLog(verovio.LOG_OFF)  # it would write to stderr; what matters is raised below
+    verovio.setDefaultResourcePath(str(_verovio_data()))  # which holds for the thread that says it alone
     toolkit = verovio.toolkit()
     toolkit.setOptions(
         {
@@ -185,12 +186,16 @@ def _surface(kind: str) -> Any:
     return Surface
 
 
+def _verovio_data() -> Path:
+    import verovio
+
+    return Path(verovio.__file__).parent / "data"
+
+
 @functools.cache
 def _glyph(sign: str) -> tuple[str, float] | None:
     """A sign of Verovio's music font: its path in SVG, its advance in thousandths of an em."""
-    import verovio
-
-    data = Path(verovio.__file__).parent / "data"
+    data = _verovio_data()
     file = data / "Leipzig" / f"{ord(sign):04X}.xml"
     if not file.is_file():
         return None

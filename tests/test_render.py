@@ -4,6 +4,7 @@ import io
 import re
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -202,3 +203,9 @@ def test_a_machine_without_cairo_is_told_what_to_install(monkeypatch: pytest.Mon
     assert render.engrave_tall_svg(song()).startswith("<svg")
     with pytest.raises(ScorelmError, match=r"^PNG needs the Cairo library"):
         render.engrave_png(song())
+
+
+def test_a_score_is_drawn_in_any_thread() -> None:
+    first = render.engrave_tall_svg(song())
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(render.engrave_tall_svg, song()).result() == first

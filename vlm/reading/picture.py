@@ -22,23 +22,23 @@ STEEPEST = 0.06  # of the slope of a staff's lines that is put right, about 3.4 
 _STRIPS = 24  # vertical ones, whose profiles are compared to find the slope
 
 
-def open_pictures(path: str | Path) -> list[Image.Image]:
-    """The pages of a picture or a PDF. SourceError where it is none, or beyond MOST_PIXELS or MOST_PAGES."""
+def open_pictures(path: str | Path, most_pixels: int = MOST_PIXELS, most_pages: int = MOST_PAGES) -> list[Image.Image]:
+    """The pages of a picture or a PDF. SourceError where it is none, or beyond most_pixels (of one) or most_pages."""
     path = Path(path)
     if not path.is_file():
         raise SourceError(f"{path}: no such file")
     if path.suffix.lower() == ".pdf":
-        return _pages(path)
+        return _pages(path, most_pixels, most_pages)
     try:
         with Image.open(path) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise SourceError(f"{path}: {image.width} x {image.height} pixels are more than {MOST_PIXELS}")
+            if image.width * image.height > most_pixels:
+                raise SourceError(f"{path}: {image.width} x {image.height} pixels are more than {most_pixels}")
             return [grey(image)]
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError) as error:
         raise SourceError(f"{path}: is no picture that can be read: {error}") from None
 
 
-def _pages(path: Path) -> list[Image.Image]:
+def _pages(path: Path, most_pixels: int, most_pages: int) -> list[Image.Image]:
     try:
         import pypdfium2 as pdfium
     except ImportError:
@@ -48,14 +48,14 @@ def _pages(path: Path) -> list[Image.Image]:
     except pdfium.PdfiumError as error:
         raise SourceError(f"{path}: is no PDF that can be read: {error}") from None
     try:
-        if len(document) > MOST_PAGES:
-            raise SourceError(f"{path}: {len(document)} pages are more than {MOST_PAGES}")
+        if len(document) > most_pages:
+            raise SourceError(f"{path}: {len(document)} pages are more than {most_pages}")
         out = []
         for number in range(len(document)):
             page = document[number]
             scale = PDF_DPI / 72
-            if page.get_width() * page.get_height() * scale * scale > MOST_PIXELS:
-                raise SourceError(f"{path}: page {number + 1} has more than {MOST_PIXELS} pixels")
+            if page.get_width() * page.get_height() * scale * scale > most_pixels:
+                raise SourceError(f"{path}: page {number + 1} has more than {most_pixels} pixels")
             out.append(grey(page.render(scale=scale).to_pil()))
         return out
     finally:
