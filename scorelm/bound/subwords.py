@@ -20,7 +20,7 @@ import numpy as np
 
 from scorelm.bound.walk import MOST_KEPT, Free, Ids
 from scorelm.errors import ConfigError
-from scorelm.notation.lexemes import END_OF_TEXT, LEXEMES, PADDING
+from scorelm.notation.lexemes import END_OF_TEXT, LEXEMES
 from scorelm.notation.sound import MAX_STRING, STRING_OR_QUOTE, Fitted, Sound
 from scorelm.notation.steps import Lexemes, Local, Node, Pitch, Within, ahead, only
 
