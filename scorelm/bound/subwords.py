@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from scorelm.bound.walk import MOST_KEPT, Free, Ids
 from scorelm.errors import ConfigError
 from scorelm.notation.lexemes import END_OF_TEXT, LEXEMES
 from scorelm.notation.sound import MAX_STRING, STRING_OR_QUOTE, Fitted, Sound
-from scorelm.notation.steps import Lexemes, Local, Node, Pitch, Within, ahead, only
+from scorelm.notation.steps import Lexemes, Local, Node, Pitch, Within, only
 
 LETTERS = frozenset(STRING_OR_QUOTE) - {'"'}
 WRITABLE = frozenset(map(chr, (10, *range(32, 127), *range(0x80, 0xC0), *range(0xC2, 0xF5))))  # in UTF-8
@@ -66,8 +67,9 @@ class Reading(NamedTuple):
         rival = self.rival or (self.begun if self.begun in BEGINNINGS and not self.quoted else "")
         return Reading(node, "", rival, quoted)
 
-    def extend(self, character: str) -> Reading | None:
-        """The lexeme goes on by a character, or one begins by it. It is committed where it can be no longer."""
+    def extend(self, character: str, last: bool = False) -> Reading | None:
+        """The lexeme goes on by a character, or one begins by it. It is committed where it can be no longer, unless
+        the character is the last one and nothing is asked of what comes behind it."""
         table = table_of(self.node.allowed)
         begun = self.begun + character
         if begun not in table.begun:
@@ -79,7 +81,7 @@ class Reading(NamedTuple):
                 return None
             rival = rival if rival in BEGINNINGS else ""
         out = Reading(self.node, begun, rival, self.quoted)
-        return out if begun in table.longer else out.commit(table.whole[begun])
+        return out if last or begun in table.longer else out.commit(table.whole[begun])
 
     def finish(self) -> Reading | None:
         """The lexeme ends here, where it may."""
@@ -109,24 +111,30 @@ class Inside(Node):
     __slots__ = ("local",)
 
     def __init__(self, local: Local) -> None:
-        super().__init__(local.allowed, lambda lexeme: Inside(ahead(local, lexeme)), local.room)
+        # by itself: what is only looked at shall not drive out of ``ahead`` what texts go through
+        super().__init__(local.allowed, lambda lexeme: Inside(local.step(lexeme)), local.room)
         self.local = local
 
 
 class Branch:
-    """Where tokens with the same beginning stand. ids: of those that end here"""
+    """A beginning that some tokens have. ids: of those that it is the whole of; more: the longer ones, by the next
+    character. Branches are made when they are first asked for."""
 
-    __slots__ = ("ids", "more")
+    def __init__(self, tokens: Sequence[tuple[str, int]], length: int = 0) -> None:
+        """tokens: spelling and id of those that begin alike, in order; length: of what is alike"""
+        self._tokens = tokens
+        self._length = length
+        self.ids = [number for spelling, number in tokens if len(spelling) == length]
+        self.leaf = len(self.ids) == len(tokens)
 
-    def __init__(self) -> None:
-        self.ids: list[int] = []
-        self.more: dict[str, Branch] = {}
-
-    def grow(self, spelling: str, number: int) -> None:
-        branch = self
-        for character in spelling:
-            branch = branch.more.setdefault(character, Branch())
-        branch.ids.append(number)
+    @cached_property
+    def more(self) -> dict[str, Branch]:
+        longer = self._tokens[len(self.ids) :]
+        at = self._length
+        return {
+            character: Branch(list(alike), at + 1)
+            for character, alike in groupby(longer, key=lambda token: token[0][at])
+        }
 
 
 Exits = dict[tuple[Pitch, ...], tuple[Local, list[tuple[Branch, Reading]]]]  # by the ties that lead out of the stretch
@@ -145,10 +153,8 @@ class SubwordTokens:
         self.spellings = spellings
         self.end = end
         self.encoder = encoder
-        self.root = Branch()
-        for number, spelling in enumerate(spellings):
-            if spelling and WRITABLE.issuperset(spelling):
-                self.root.grow(spelling, number)
+        writable = [(x, i) for i, x in enumerate(spellings) if x and WRITABLE.issuperset(x)]
+        self.root = Branch(sorted(writable))
         missing = [c for c in sorted(WRITABLE) if c not in self.root.more or not self.root.more[c].ids]
         if missing:
             raise ConfigError(f"the tokenizer has no token for {missing[0]!r} alone")
@@ -158,17 +164,19 @@ class SubwordTokens:
     def _strings(self) -> None:
         """What may come inside a string: tokens without a quote by their lengths, and those that close it."""
         plain: dict[int, list[int]] = {}
-        self.closing: list[tuple[str, Branch]] = []  # what stands before the quote, where the quote leads
-
-        def through(branch: Branch, before: str) -> None:
-            plain.setdefault(len(before), []).extend(branch.ids)
-            for character, child in branch.more.items():
-                if character == '"':
-                    self.closing.append((before, child))
-                elif character in LETTERS:
-                    through(child, before + character)
-
-        through(self.root, "")
+        closing: dict[str, Branch] = {}
+        for number, spelling in enumerate(self.spellings):
+            before, quote, _ = (spelling or "").partition('"')
+            if not spelling or not LETTERS.issuperset(before):
+                continue
+            if not quote:
+                plain.setdefault(len(before), []).append(number)
+            elif before not in closing:
+                branch = self.root
+                for character in (*before, quote):
+                    branch = branch.more[character]
+                closing[before] = branch
+        self.closing = list(closing.items())  # what stands before the quote, where the quote leads
         upto = np.array([], np.int64)
         self.plain: list[Ids] = []  # by how many characters may come
         for room in range(MAX_STRING + 1):
@@ -231,11 +239,11 @@ class SubwordTokens:
                 self._below(branch, done, found)
             first = table_of(node.allowed).first if not reading.begun else branch.more.keys()
             for character in first & branch.more.keys():
-                if (longer := reading.extend(character)) is not None:
-                    child = branch.more[character]
+                child = branch.more[character]
+                if (longer := reading.extend(character, last=child.leaf)) is not None:
                     if child.ids:
                         found.append(np.array(child.ids))
-                    if child.more:
+                    if not child.leaf:
                         self._below(child, longer, found)
 
     def _in_string(self, reading: Reading, found: list[Ids]) -> None:
@@ -247,7 +255,7 @@ class SubwordTokens:
                 continue
             if branch.ids:
                 found.append(np.array(branch.ids))
-            if branch.more:
+            if not branch.leaf:
                 node = reading.node
                 for letter in (*before, '"'):
                     node = node.push(letter)
@@ -268,10 +276,12 @@ class SubwordTokens:
                 exits.setdefault(node.local.pending, (node.local, []))[1].append((branch, reading))
             if reading.begun and (done := reading.finish()) is not None:
                 through(branch, done)
-            for character, child in branch.more.items():
-                if (longer := reading.extend(character)) is not None:
+            first = branch.more.keys() if reading.begun else table_of(node.allowed).first & branch.more.keys()
+            for character in first:
+                child = branch.more[character]
+                if (longer := reading.extend(character, last=child.leaf)) is not None:
                     ids.update(child.ids)
-                    if child.more:
+                    if not child.leaf:
                         through(child, longer)
 
         through(branch, Reading(Inside(local), begun, rival, quoted))
