@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     add("--top-k", type=int, default=0, help="choose among the K likeliest; default: 0, all")
     add("--top-p", type=float, default=0.98, help="choose among the likeliest that add up; default: 0.98")
     add("--min-p", type=float, default=0.0, help="only what is this likely beside the likeliest; default: 0")
+    add("--free", action="store_true", help="not bound to the grammar: texts as they come; how many are valid is said")
     add("--engine", default="numpy", help="numpy, or transformers, which uses a GPU; default: numpy")
     add("--seed", type=int, help="of the first sample, the next ones have seed + 1 ...; default: drawn")
     add("-o", "--output", metavar="DIR", help=f"write each sample there as {' '.join(ENDINGS)}")
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def work(options: argparse.Namespace) -> int:
-    from scorelm.compose import Wish, ranked
+    from scorelm.compose import Wish, ranked, valid
     from scorelm.errors import ConfigError
     from scorelm.generation import Student, find_model
 
@@ -67,6 +68,8 @@ def work(options: argparse.Namespace) -> int:
         if not options.output:
             raise ConfigError("--wav writes beside the files of -o DIR, which is missing")
         ready()
+    if options.free and options.output:
+        raise ConfigError("--free prints texts that may be no scores, which -o DIR cannot write")
     wish = Wish(**{field.name: getattr(options, field.name) for field in fields(Wish)})
     folder, seeds = find_model(options.model), wish.seeds()
     say(f"model {folder}, seed {seeds[0]}")
@@ -74,6 +77,9 @@ def work(options: argparse.Namespace) -> int:
     started = time.monotonic()
     texts = written(wish, student, seeds)
     report(texts, time.monotonic() - started)
+    if wish.free:
+        parsed, sound = valid(texts)
+        say(f"{parsed} of {wish.n} free samples parse, {sound} are sound")
     kept = range(wish.n)
     if wish.best is not None:
         found = ranked(student, texts)

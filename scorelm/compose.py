@@ -9,6 +9,7 @@ for measure in scorelm.generate_measures("|", seed=1): ...          # as they ar
 
 from __future__ import annotations
 
+import contextlib
 import time as clock
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -16,11 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scorelm.asked import key_of, parts_of, range_of, time_of
-from scorelm.errors import ConfigError
+from scorelm.errors import ConfigError, FormatError
 from scorelm.given import continued, harmonised, rewritten
 from scorelm.notation.model import Score
 from scorelm.notation.plan import Plan
+from scorelm.notation.planned import lead
 from scorelm.notation.reader import parse
+from scorelm.notation.sound import sound_problems
 from scorelm.notation.transform import extract, strip
 from scorelm.notation.writer import write
 
@@ -55,6 +58,7 @@ class Wish:
     top_k: int = 0
     top_p: float = 0.98
     min_p: float = 0.0
+    free: bool = False  # not bound to the grammar: texts as they come, sound or not
 
     def __post_init__(self) -> None:
         for name in ("n", "best", "tries", "measures"):
@@ -68,6 +72,8 @@ class Wish:
         if self.seed is not None and self.seed < 0:
             raise ConfigError(f"--seed is 0 or more, not {self.seed}")
         asked = [name for name in ("key", "time", "parts", "measures", "from_measure", "rewrite") if self._has(name)]
+        if self.free:
+            self._refuse("--free", {*asked, *(name for name in ("given", "best", "tries") if self._has(name))})
         if self.given is not None:
             if self.prompt != "|":
                 raise ConfigError("give a prompt or --given, not both")
@@ -113,13 +119,17 @@ class Wish:
         """(number of the text, its next piece), as they are written."""
         from scorelm.sampling import Sampling
 
+        sampling = Sampling(self.temperature, self.top_k, self.top_p, self.min_p)
         prompt = self.plan(report)
+        if self.free:
+            text = lead(prompt) if isinstance(prompt, Plan) else prompt
+            return student.free(text, seeds=seeds, sampling=sampling)
         later = isinstance(prompt, Plan) and bool(prompt.free)
         return student.write(
             prompt,
             seeds=seeds,
             measures=self.measures,
-            sampling=Sampling(self.temperature, self.top_k, self.top_p, self.min_p),
+            sampling=sampling,
             tries=self.tries or (GIVEN_TRIES if later else 1),
         )
 
@@ -153,8 +163,8 @@ def generate_measures(
     The arguments are those of ``generate``; with several tries a measure comes when all of them agree on it.
     """
     asked = _wish(prompt, wish)
-    if asked.n > 1:
-        raise ConfigError("measures come of one text at a time: n is 1")
+    if asked.n > 1 or asked.free:
+        raise ConfigError("measures come of one text at a time that the grammar binds: n is 1, and free is False")
     for _, piece in asked.write(_student(model), asked.seeds()):
         start, *measures = piece.split("|\n")[:-1]
         yield from ((start + "|\n"), *(measure + "|\n" for measure in measures)) if start else (piece,)
@@ -167,6 +177,15 @@ def ranked(student: Student, texts: Sequence[str]) -> list[tuple[int, Figures]]:
     scores = [parse(text) for text in texts]
     found = [figures(score, sum(student.losses(write(strip(score))))) for score in scores]
     return [(number, found[number]) for number in order(found)]
+
+
+def valid(texts: Sequence[str]) -> tuple[int, int]:
+    """How many of some texts parse, and how many of these are sound."""
+    problems = []
+    for text in texts:
+        with contextlib.suppress(FormatError):
+            problems.append(sound_problems(text))
+    return len(problems), problems.count([])
 
 
 def is_text(source: str | Path) -> bool:

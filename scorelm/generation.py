@@ -1,14 +1,15 @@
-"""A trained student writes: it continues a text, and every lexeme that it may choose keeps the text sound.
+"""A trained student writes: it continues a text, and every token that it may choose keeps the text sound.
 
-prompt -> ids -> reader -> logits of the lexemes that may stand here -> one of them -> ... -> text
+prompt -> ids -> reader -> logits of the tokens that may stand here -> one of them -> ... -> text
 
-What a Plan gives is written lexeme by lexeme too: there the given lexeme alone may stand.
+What a Plan gives is written token by token too: there only those of the given text may stand.
 """
 
 from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from scorelm.errors import ConfigError
+from scorelm.bound.tokens import tokens_of_folder
+from scorelm.bound.walk import BoundTokens
+from scorelm.errors import ConfigError, FormatError
 from scorelm.notation.canonical import Canonical
-from scorelm.notation.lexemes import END_OF_TEXT, IDS, LEXEMES, cut, joined, vocabulary_hash
+from scorelm.notation.lexemes import END_OF_TEXT, cut, joined
 from scorelm.notation.model import Score
 from scorelm.notation.plan import Plan
 from scorelm.notation.planned import lead, walk_of
 from scorelm.notation.positions import Clock
 from scorelm.notation.reader import parse
-from scorelm.notation.sound import Lexemes, Sound
+from scorelm.notation.sound import Sound
 from scorelm.notation.transform import extract
 from scorelm.notation.writer import write
 from scorelm.readers import Logits, Reader, open_reader
@@ -34,7 +37,8 @@ from scorelm.ways import log_sum, successors
 SHIPPED = Path(__file__).parent / "models" / "chorale"
 TRAINED = Path("score-lm")  # what train.py writes in the working folder
 MOST_MEASURES = 120  # that a continuation adds
-CONTEXT = 1024  # lexemes that the model looks back at most when a measure begins
+CONTEXT = 1024  # tokens that the model looks back at most when a measure begins
+MOST_FREE = 2 * CONTEXT  # tokens of a text that the grammar does not bind, its prompt's counted
 MOST_ROWS = 32  # written beside each other
 
 
@@ -49,10 +53,10 @@ def find_model(named: str | None) -> Path:
 
 
 class Student:
-    """A trained model whose tokens are the project's lexemes."""
+    """A trained model: its tokens are the project's lexemes, some of them joined, or a Pythia's sub-words."""
 
     def __init__(self, folder: str | Path, engine: str = "numpy") -> None:
-        """Load a folder that train.py wrote. ConfigError where its vocabulary is another one.
+        """Load a folder that train.py wrote. ConfigError where its tokens cannot be bound to the grammar.
 
         engine: "numpy", the fastest on a processor, or "transformers", the reference, which uses a GPU
         """
@@ -61,16 +65,9 @@ class Student:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigError(f"{folder / 'config.json'}: cannot be read: {error}") from None
-        known = config.get("vocab_size", 0)  # lexemes that were added to the list later are never chosen
-        if known > len(LEXEMES) or config.get("scorelm_vocabulary") != vocabulary_hash(known):
-            raise ConfigError(
-                f"{folder}: its tokens are not the lexemes of this version "
-                f"(scorelm_vocabulary is {config.get('scorelm_vocabulary')!r}, not {vocabulary_hash(known)!r})"
-            )
-        self.known = known
+        self.tokens: BoundTokens = tokens_of_folder(folder, config)
         self.timed = config.get("scorelm_positions") == "time"
         self.reader: Reader = open_reader(folder, engine)
-        self._ids: dict[Lexemes, tuple[list[str], Any]] = {}
 
     def measures(self, prompt: str | Plan = "|", *, seed: int, **options: Any) -> Iterator[str]:
         """Continue a text to its end; yields it piece by piece, each up to a "|", the prompt's measures first.
@@ -111,20 +108,17 @@ class Student:
     def _write(self, groups: Sequence[_Ways], tries: int) -> Iterator[tuple[int, str]]:
         """Row after row of the reader is a way; the first ``tries`` are those of the first text."""
         rows = list(range(tries * len(groups)))
-        self.reader.begin(len(rows), 2 * CONTEXT)
-        first = groups[0].texts[0]
-        self.reader.restart(0, first.ids[:-1], first.positions[:-1])
-        for row in rows[1:]:
-            self.reader.copy(0, row)
+        self._begin(rows, groups[0].texts[0].context, 2 * CONTEXT)
         for number, ways in enumerate(groups):
             yield number, ways.come()
         while rows:
             texts = [groups[row // tries].texts[row % tries] for row in rows]
-            logits = self.reader.step(rows, [t.ids[-1] for t in texts], [t.positions[-1] for t in texts])
+            contexts = [text.context for text in texts]
+            logits = self.reader.step(rows, [c.ids[-1] for c in contexts], [c.positions[-1] for c in contexts])
             for row, text, found in zip(rows, texts, logits):
                 text.take(found)
                 if text.shorten():
-                    self.reader.restart(row, text.ids[:-1], text.positions[:-1])
+                    self.reader.restart(row, text.context.ids[:-1], text.context.positions[:-1])
             going = {row for row, text in zip(rows, texts) if not text.waits}
             for number in sorted({row // tries for row in rows} - {row // tries for row in going}):
                 ways = groups[number]  # they all wait
@@ -135,15 +129,54 @@ class Student:
                 going |= {number * tries + way for way, text in enumerate(ways.texts) if not text.ended}
             rows = sorted(going)
 
+    def free(
+        self, prompt: str = "|", *, seeds: Sequence[int], sampling: Sampling | None = None
+    ) -> Iterator[tuple[int, str]]:
+        """Continue a text once for each seed, not bound to the grammar; yields (number of the seed, its whole text).
+
+        A text that has no end after ``MOST_FREE`` tokens is broken off. ConfigError where the prompt leaves no room.
+        """
+        sampling = sampling or Sampling()
+        for start in range(0, len(seeds), MOST_ROWS):
+            contexts = [_Context(self) for _ in seeds[start : start + MOST_ROWS]]
+            for context in contexts:
+                context.read(prompt)
+            if len(contexts[0].ids) >= MOST_FREE:
+                raise ConfigError(f"the prompt has {len(contexts[0].ids)} tokens; --free writes {MOST_FREE} at most")
+            walks = [self.tokens.free() for _ in contexts]
+            chances = [np.random.default_rng(seed) for seed in seeds[start:]]
+            written: list[list[str]] = [[] for _ in contexts]
+            rows = list(range(len(contexts)))
+            self._begin(rows, contexts[0], MOST_FREE)
+            while rows:
+                going = [contexts[row] for row in rows]
+                logits = self.reader.step(rows, [c.ids[-1] for c in going], [c.positions[-1] for c in going])
+                for row, found in zip(rows, logits):
+                    ids = walks[row].choices()
+                    token = int(ids[sampling.choose(found[ids], chances[row])])
+                    lexemes = walks[row].push(token)
+                    if not walks[row].ended:
+                        written[row] += lexemes
+                        contexts[row].append(token, lexemes)
+                    if walks[row].ended or len(contexts[row].ids) >= MOST_FREE:
+                        text = prompt + joined(written[row])
+                        yield start + row, text if self.tokens.spells_lines else re.sub(r"\|\n?", "|\n", text)
+                rows = [row for row in rows if not walks[row].ended and len(contexts[row].ids) < MOST_FREE]
+
+    def _begin(self, rows: Sequence[int], context: _Context, room: int) -> None:
+        """All rows begin alike; the last token is left for the first step."""
+        self.reader.begin(len(rows), room)
+        self.reader.restart(rows[0], context.ids[:-1], context.positions[:-1])
+        for row in rows[1:]:
+            self.reader.copy(rows[0], row)
+
     def losses(self, text: str) -> list[float]:
-        """-log p of every lexeme behind a text's first "|" and of its end, in nats: as the model is, not as it is
+        """-log p of every token behind a text's first one and of its end, in nats: as the model is, not as it is
         sampled."""
-        clock, ids, where = Clock(), [], []
-        for lexeme in (*cut(text), END_OF_TEXT):
-            position, number = clock.push(lexeme), IDS[lexeme]
-            if number < self.known:
-                ids.append(number)
-                where.append(position if self.timed else float(len(where)))
+        context = _Context(self)
+        context.read(text)
+        context.append(self.tokens.end, (END_OF_TEXT,))
+        ids, where = context.ids, context.positions
         out: list[float] = []
         done, start = 1, 0
         while done < len(ids):
@@ -155,13 +188,46 @@ class Student:
             start = done - CONTEXT // 2
         return out
 
-    def choices(self, allowed: Lexemes) -> tuple[list[str], Any]:
-        """The lexemes of a set in the order of their ids, and these; the same sets come again and again."""
-        found = self._ids.get(allowed)
-        if found is None:
-            ids = sorted(IDS[lexeme] for lexeme in allowed if IDS[lexeme] < self.known)
-            found = self._ids[allowed] = ([LEXEMES[i] for i in ids], np.array(ids))
-        return found
+
+class _Context:
+    """What the model is shown: ids, and where each stands in the music, or in the row."""
+
+    def __init__(self, student: Student) -> None:
+        self.student = student
+        self.ids: list[int] = []
+        self.positions: list[float] = []
+        self.clock = Clock()
+
+    def read(self, text: str) -> None:
+        """Only this from now on."""
+        self.ids, self.positions, self.clock = [], [], Clock()
+        for token, lexemes in self.student.tokens.encode(text):
+            self.append(token, lexemes)
+
+    def append(self, token: int | None, lexemes: Sequence[str]) -> None:
+        """A token, and the lexemes that it writes; it is None where the model knows none for them."""
+        if not self.student.timed:
+            position = float(len(self.positions))
+        else:
+            for lexeme in lexemes:
+                position = self.clock.push(lexeme)
+        if token is not None:
+            self.ids.append(token)
+            self.positions.append(position)
+
+    def shorten(self) -> None:
+        """Half of what may be read at most."""
+        self.ids, self.positions = self.ids[-CONTEXT // 2 :], self.positions[-CONTEXT // 2 :]
+        if not self.student.timed:
+            self.positions = [float(i) for i in range(len(self.ids))]
+
+    def copy(self) -> _Context:
+        out = copy.copy(self)
+        out.clock = copy.copy(self.clock)
+        out.clock.ratios = list(self.clock.ratios)
+        out.clock.number = None if self.clock.number is None else list(self.clock.number)
+        out.ids, out.positions = list(self.ids), list(self.positions)
+        return out
 
 
 class _Ways:
@@ -218,81 +284,68 @@ class _Text:
         if measures is not None and measures <= present:
             raise ConfigError(f"the prompt has {present} measures already, {measures} were asked for")
         bounds = measures, max(at_least, present + 1), present + MOST_MEASURES
-        self.sound = walk_of(prompt, *bounds) if isinstance(prompt, Plan) else Sound(prompt, *bounds)
+        tokens = student.tokens
+        if isinstance(prompt, Plan):
+            self.walk = tokens.walk(walk_of(prompt, *bounds), begun)
+        else:
+            try:
+                self.walk = tokens.walk(Sound(prompt[:at], *bounds), begun)
+            except ValueError as error:
+                Sound(prompt, *bounds)  # says where
+                raise FormatError(f"{error} in sound text", prompt, at) from None
         self.canonical, self.full = Canonical(), Canonical()
         self.whole = "|\n"  # as the model is shown it
         self.pieces = ["|\n"]  # as they come, with all that was given; those of the prompt are one
         for measure in given.split("|")[1:-1]:
             self._close(measure + "|")
         self.pieces = ["".join(self.pieces)]
-        self.piece = cut(begun)
+        self.piece = cut(begun)  # what is written of the next measure
+        if tokens.spells_lines and begun:
+            self.piece.insert(0, "\n")
         self.weight = 0.0  # log of how likely all that had to come was, since the ways were last chosen
         self.nats = 0.0  # -log p of all that was written
         self.waits = self.ended = False
-        self._read(self.whole + begun)
-        if len(self.ids) >= CONTEXT and present:
-            self._read(self._last_measures() + begun)
-        if len(self.ids) >= 2 * CONTEXT:
-            self._cut()
+        self.context = _Context(student)
+        self.context.read(self._shown(self.whole, begun))
+        if len(self.context.ids) >= CONTEXT and present:
+            self.context.read(self._shown(self._last_measures(), begun))
+        if len(self.context.ids) >= 2 * CONTEXT:
+            self.context.shorten()
 
     def another(self) -> _Text:
         """A text that goes on from here by itself."""
         out = copy.copy(self)
-        out.sound = self.sound.copy()
-        out.clock = copy.deepcopy(self.clock)
+        out.walk = self.walk.copy()
+        out.context = self.context.copy()
         out.canonical, out.full = copy.deepcopy(self.canonical), copy.deepcopy(self.full)
-        out.ids, out.positions = list(self.ids), list(self.positions)
         out.pieces, out.piece = list(self.pieces), list(self.piece)
         return out
 
     def nats_a_quarter(self) -> float:
         return self.nats / max(1.0, float(parse(self.whole).quarters))
 
-    def _read(self, text: str) -> None:
-        self.clock = Clock()
-        self.ids: list[int] = []
-        self.positions: list[float] = []
-        for lexeme in cut(text):
-            self._append(lexeme)
-
-    def _append(self, lexeme: str) -> bool:
-        """Whether the model is shown the lexeme: one that is newer than it stays in the text alone."""
-        position = self.clock.push(lexeme)
-        number = IDS[lexeme]
-        if number >= self.student.known:
-            return False
-        self.ids.append(number)
-        self.positions.append(position if self.student.timed else float(len(self.positions)))
-        return True
-
     def take(self, logits: Logits) -> None:
-        """Go on by the next lexeme, and by those behind it that the model is not shown."""
-        shown = False
-        while not shown and not self.waits:
-            lexeme = self._choose(logits)
-            self.ended = lexeme == END_OF_TEXT
-            shown = self.ended or self._add(lexeme)
-            self.waits = self.ended or lexeme == "|" or self.sound.fits
-
-    def _choose(self, logits: Logits) -> str:
-        names, ids = self.student.choices(self.sound.allowed)
-        if not names:
-            return next(iter(self.sound.allowed))  # given, and newer than the model
+        """Go on by the next token."""
+        ids = self.walk.choices()
         found = logits[ids]
-        chosen = self.sampling.choose(found, self.chance) if len(names) > 1 else 0
+        chosen = self.sampling.choose(found, self.chance) if len(ids) > 1 else 0
         everything = log_sum(logits)
         self.weight += log_sum(found) - everything
         self.nats += everything - float(found[chosen])
-        return names[chosen]
-
-    def _add(self, lexeme: str) -> bool:
-        self.sound.push(lexeme)
-        shown = self._append(lexeme)
-        self.piece.append(lexeme)
-        if lexeme == "|":
-            self._close(joined(self.piece))
-            self.piece = []
-        return shown
+        token = int(ids[chosen])
+        lexemes = self.walk.push(token)
+        self.ended = self.walk.ended
+        self.waits = self.ended or self.walk.fits
+        if self.ended:
+            return
+        self.context.append(token, lexemes)
+        self.piece += lexemes
+        if any("|" in lexeme for lexeme in lexemes):
+            self.waits = True
+            *measures, rest = joined(self.piece).split("|")
+            for measure in measures:
+                self._close(measure + "|")
+            self.piece = [rest] if rest else []
 
     def _close(self, measure: str) -> None:
         """A measure is whole."""
@@ -305,22 +358,24 @@ class _Text:
 
     def shorten(self) -> bool:
         """Where the context is full, go on from the last measures, with what is in force said again; whether it was."""
-        if len(self.ids) < CONTEXT or (self.piece and len(self.ids) < 2 * CONTEXT - 1):
+        count = len(self.context.ids)
+        if count < CONTEXT:
             return False
-        if self.piece:  # a measure longer than all of it: only its end is seen
-            self._cut()
-            return True
-        self._read(self._last_measures())
+        if joined(self.piece) == ("\n" if self.student.tokens.spells_lines else ""):
+            self.context.read(self._last_measures())
+        elif count >= 2 * CONTEXT - 1:  # a measure longer than all of it: only its end is seen
+            self.context.shorten()
+        else:
+            return False
         return True
 
-    def _cut(self) -> None:
-        self.ids, self.positions = self.ids[-CONTEXT // 2 :], self.positions[-CONTEXT // 2 :]
-        if not self.student.timed:
-            self.positions = [float(i) for i in range(len(self.ids))]
+    def _shown(self, measures: str, begun: str) -> str:
+        """Whole measures and what is written of the next one, as a prompt that tokens go on from."""
+        return measures + begun if begun or not self.student.tokens.spells_lines else measures.rstrip("\n")
 
     def _last_measures(self) -> str:
         """So many whole measures as half of the context holds, one at least, as a text of its own."""
-        sizes = [len(cut(measure)) + 1 for measure in self.whole.split("|")[1:-1]]
+        sizes = [len(self.student.tokens.encode(measure + "|")) for measure in self.whole.split("|")[1:-1]]
         kept = len(sizes)
         while kept > 1 and sum(sizes[kept - 1 :]) < CONTEXT // 2:
             kept -= 1

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import scorelm.generation as generation
+from scorelm.bound.lexemes import LexemeTokens
 from scorelm.errors import ConfigError, FormatError
 from scorelm.generation import SHIPPED, Sampling, Student, continuable, find_model
-from scorelm.notation.lexemes import IDS, cut
+from scorelm.notation.lexemes import IDS, LEXEMES, cut
 from scorelm.notation.model import chords
 from scorelm.notation.positions import positions
 from scorelm.notation.reader import parse
@@ -76,8 +77,8 @@ def test_a_prompt_may_hold_lexemes_that_are_newer_than_the_model(
     untrained: Student, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prompt = '|\nT4:4P"Soprano"!clef-G2!{!untyped!d}wC|\n'
-    monkeypatch.setattr(untrained, "known", IDS["!untyped!"])  # a model of the list as it was before
-    monkeypatch.setattr(untrained, "_ids", {})
+    older = LexemeTokens([(lexeme,) for lexeme in LEXEMES[: IDS["!untyped!"]]])  # the list as it was before
+    monkeypatch.setattr(untrained, "tokens", older)
     assert written(untrained, prompt, measures=2).startswith(prompt)
 
 
@@ -97,8 +98,8 @@ def test_a_long_text_goes_on_from_its_last_measures(
 ) -> None:
     monkeypatch.setattr(generation, "CONTEXT", 60)
     seen: list[str] = []
-    read = generation._Text._read
-    monkeypatch.setattr(generation._Text, "_read", lambda self, text: (seen.append(text), read(self, text)))
+    read = generation._Context.read
+    monkeypatch.setattr(generation._Context, "read", lambda self, text: (seen.append(text), read(self, text)))
     text = written(untrained, '|\nT2:4P"A"CD|\n', measures=40)
     assert len(parse(text).measures) == 40
     assert len(seen) > 1
@@ -142,7 +143,7 @@ def test_a_model_with_other_lexemes_is_refused(tiny_model: Path, tmp_path: Path)
     shutil.copytree(tiny_model, other)
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps({**config, "scorelm_vocabulary": "0"}))
-    with pytest.raises(ConfigError, match="not the lexemes of this version"):
+    with pytest.raises(ConfigError, match="not those that it was trained with"):
         Student(other)
 
 

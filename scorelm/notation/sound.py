@@ -104,6 +104,11 @@ class Sound:
         self.allowed = self._node.allowed
 
     @property
+    def node(self) -> Node:
+        """The place where the walk stands."""
+        return self._node
+
+    @property
     def fits(self) -> bool:
         """Whether something given has just passed, which says how well all before it fits."""
         return isinstance(self._node, Fitted)
@@ -177,7 +182,7 @@ def _string(written: int = -1) -> Local:
         return Local(only('"'), lambda _: _string(0))
     done = Local(only(), lambda _: _string(), done=True)
     allowed = STRING_OR_QUOTE if written < MAX_STRING else only('"')
-    return Local(allowed, lambda lexeme: done if lexeme == '"' else _string(written + 1))
+    return Local(allowed, lambda lexeme: done if lexeme == '"' else _string(written + 1), room=MAX_STRING - written)
 
 
 class Grammar:
@@ -271,7 +276,8 @@ class Grammar:
                     return self._head(piece._replace(number=text), 1)
                 return string(text + lexeme)
 
-            return Node(STRING_OR_QUOTE if len(text) < MAX_STRING else only('"'), step)
+            allowed = STRING_OR_QUOTE if len(text) < MAX_STRING else only('"')
+            return Node(allowed, step, room=MAX_STRING - len(text))
 
         digits = _digits(0, 9999, lambda number: self._head(piece._replace(number=str(number)), 1))
         return Node(union(digits.allowed, only('"')), lambda x: string("") if x == '"' else digits.push(x))

@@ -28,14 +28,20 @@ def union(*sets: Lexemes) -> Lexemes:
 class Local:
     """A place within a stretch. allowed: what may come and belongs to it; done: whether the stretch may end here."""
 
-    __slots__ = ("allowed", "done", "pending", "step")
+    __slots__ = ("allowed", "done", "pending", "room", "step")
 
     def __init__(
-        self, allowed: Lexemes, step: Callable[[str], Local], done: bool = False, pending: tuple[Pitch, ...] = ()
+        self,
+        allowed: Lexemes,
+        step: Callable[[str], Local],
+        done: bool = False,
+        pending: tuple[Pitch, ...] = (),
+        room: int | None = None,
     ) -> None:
         self.allowed = allowed
         self.done = done
         self.pending = pending  # pitches that ties lead from at its end, low to high
+        self.room = room  # how many characters may come, of any kind but the quote behind them; None: no free text
         self.step = step
 
 
@@ -46,12 +52,13 @@ def ahead(local: Local, lexeme: str) -> Local:
 
 
 class Node:
-    """A place in a text. allowed: what may come."""
+    """A place in a text. allowed: what may come; room: as of a Local."""
 
-    __slots__ = ("_step", "allowed")
+    __slots__ = ("_step", "allowed", "room")
 
-    def __init__(self, allowed: Lexemes, step: Callable[[str], Node]) -> None:
+    def __init__(self, allowed: Lexemes, step: Callable[[str], Node], room: int | None = None) -> None:
         self.allowed = allowed
+        self.room = room
         self._step = step
 
     def push(self, lexeme: str) -> Node:
@@ -63,21 +70,22 @@ class Node:
         return self._step(lexeme).allowed
 
 
-class _Within(Node):
+class Within(Node):
     """A place in a stretch, and what stands behind it."""
 
-    __slots__ = ("_behind", "_leave", "local")
+    __slots__ = ("behind", "leave", "local")
 
     def __init__(self, local: Local, leave: Callable[[Local], Node]) -> None:
         self.local = local
-        self._leave = leave
-        self._behind = leave(local) if local.done else None
-        self.allowed = union(local.allowed, self._behind.allowed) if self._behind else local.allowed
+        self.leave = leave
+        self.room = local.room
+        self.behind = leave(local) if local.done else None
+        self.allowed = union(local.allowed, self.behind.allowed) if self.behind else local.allowed
 
     def push(self, lexeme: str) -> Node:
-        if self._behind and lexeme not in self.local.allowed:
-            return self._behind.push(lexeme)
-        return within(ahead(self.local, lexeme), self._leave)
+        if self.behind and lexeme not in self.local.allowed:
+            return self.behind.push(lexeme)
+        return within(ahead(self.local, lexeme), self.leave)
 
     def peek(self, lexeme: str) -> Lexemes:
         if lexeme in self.local.allowed:
@@ -88,8 +96,8 @@ class _Within(Node):
 
 
 def within(local: Local, leave: Callable[[Local], Node]) -> Node:
-    """A place in a stretch; ``leave`` says what stands behind it, once it is done."""
-    return _Within(local, leave) if local.allowed else leave(local)
+    """A place in a stretch; ``leave`` says what stands behind it, once it is done, by the ties that lead out of it."""
+    return Within(local, leave) if local.allowed else leave(local)
 
 
 def end(_: str) -> Node:
