@@ -8,11 +8,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from scorelm import cli
 from vlm.student.config import StudentConfig
 
-TRAINED = StudentConfig.output_dir  # what python -m vlm.distill writes in the working folder
+SHIPPED = Path(__file__).parent / "models" / "reader"
+# what python -m vlm.distill wrote in the working folder, else the reader that ships
+TRAINED = StudentConfig.output_dir if Path(StudentConfig.output_dir).is_dir() else str(SHIPPED)
 
 
 def parser() -> argparse.ArgumentParser:
