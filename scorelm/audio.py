@@ -55,13 +55,14 @@ def _checked_font(path: Path) -> Path:
 
 def ready() -> None:
     """ScorelmError where no synthesiser or soundfont is there."""
-    _synthesiser()
     soundfont()
+    _synthesiser()
 
 
 def wav(midi: bytes) -> bytes:
     """The sound of a MIDI file, 16 bit stereo. ScorelmError where no synthesiser or soundfont is there."""
-    return _synthesiser()(midi, soundfont())
+    font = soundfont()
+    return _synthesiser()(midi, font)
 
 
 def _synthesiser() -> Callable[[bytes, Path], bytes]:

@@ -358,16 +358,15 @@ class _Text:
 
     def shorten(self) -> bool:
         """Where the context is full, go on from the last measures, with what is in force said again; whether it was."""
-        count = len(self.context.ids)
-        if count < CONTEXT:
+        if len(self.context.ids) < CONTEXT:
             return False
-        if joined(self.piece) == ("\n" if self.student.tokens.spells_lines else ""):
+        closed = joined(self.piece) == ("\n" if self.student.tokens.spells_lines else "")
+        if closed:
             self.context.read(self._last_measures())
-        elif count >= 2 * CONTEXT - 1:  # a measure longer than all of it: only its end is seen
+        full = len(self.context.ids) >= 2 * CONTEXT - 1  # by one measure alone: only its end is seen
+        if full:
             self.context.shorten()
-        else:
-            return False
-        return True
+        return closed or full
 
     def _shown(self, measures: str, begun: str) -> str:
         """Whole measures and what is written of the next one, as a prompt that tokens go on from."""

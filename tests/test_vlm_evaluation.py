@@ -57,7 +57,7 @@ class Knowing:
     def __init__(self) -> None:
         self.text, self.words, self.whole = "", "", True
 
-    def staves(self, some: Sequence[Any]) -> list[Transcription]:
+    def system(self, some: Sequence[Any]) -> list[Transcription]:
         return [Transcription(write(staff), (1.0,), self.whole) for staff in apart(parse(self.text))]
 
     def answer(self, some: Sequence[Any], prompt: str) -> str:
