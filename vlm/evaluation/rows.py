@@ -13,7 +13,7 @@ from scorelm.notation.reader import parse
 from vlm.data.answers import digest
 from vlm.data.facts import View, fields_of, start_marks, tempo_of
 from vlm.data.record import ALIGNMENT, EXTRACTION, Record
-from vlm.evaluation.transcriptions import Edits, canonical, edits, omr_ned, unopened
+from vlm.evaluation.transcriptions import Edits, Musicdiff, canonical, edits, unopened
 from vlm.evaluation.words import meteor, rouge_l
 from vlm.reading.picture import Ink
 from vlm.reading.staves import strips
@@ -82,7 +82,8 @@ class Examiner:
 
     def __init__(self, reader: Transcriber, ned: bool = True) -> None:
         """ned: whether OMR-NED is computed, where musicdiff is installed"""
-        self.reader, self.ned = reader, ned
+        self.reader = reader
+        self._ned = Musicdiff() if ned else None
         self._texts: dict[str, Reading | None] = {}  # of pictures that were read
 
     def __call__(self, record: Record) -> Row:
@@ -110,7 +111,7 @@ class Examiner:
         )
         return Transcribed(
             *_about(record), seconds, text, known, counts["symbols"], counts["characters"], counts["lines"],
-            omr_ned(text, known) if self.ned else None, counts["symbols"].count == 0,
+            self._ned(text, known) if self._ned else None, counts["symbols"].count == 0,
             _as_many(systems, sum(part.staves for part in score.parts), record.task == "page"), fails,
             {name: name in ours and plain(ours[name]) == plain(value) for name, value in facts.items()},
             {name: value is not None for name, value in facts.items()},

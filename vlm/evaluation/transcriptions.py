@@ -24,7 +24,10 @@ from scorelm.notation.reader import parse
 from scorelm.notation.sound import sound_problems
 from scorelm.notation.transform import strip
 from scorelm.notation.writer import write
+from scorelm.processes import Process
 from vlm.teacher.judge import OPEN_TIE
+
+LONGEST_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -90,3 +93,21 @@ def omr_ned(read: str | None, known: str) -> Edits | None:
     except Exception:  # noqa: BLE001  # of scores that are wrong musicdiff and music21 may raise anything
         return Edits(size, size)
     return Edits(int(count), size + found.notation_size())
+
+
+class Musicdiff:
+    """``omr_ned`` in a process of its own, as musicdiff may take hours for long scores that are unlike.
+
+    What it has not compared in ``LONGEST_S`` has all symbols to be edited.
+    """
+
+    def __init__(self) -> None:
+        self._process = Process(_compared)
+
+    def __call__(self, read: str | None, known: str) -> Edits | None:
+        found, problem = self._process.ask((read, known), LONGEST_S)
+        return omr_ned("", known) if problem else found
+
+
+def _compared(texts: tuple[str | None, str]) -> Edits | None:
+    return omr_ned(*texts)

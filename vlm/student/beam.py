@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scorelm.notation.lexemes import END_OF_TEXT, LEXEMES
+from scorelm.notation.lexemes import DURATIONS, END_OF_TEXT, IDS, LEXEMES
 from scorelm.notation.sound import Sound
 
 BLANK = 0  # of the columns: nothing begins here
@@ -22,6 +22,7 @@ WIDTH = 12  # prefixes kept
 LEAST = -9.0  # nats: what is less likely in a column is not tried
 MOST_TRIED = 16  # tokens in a column
 NEVER = -math.inf
+SOONEST = ("|", '"', ";", "/", "]", *DURATIONS, "z")  # what ends a text, the sooner the further in front; "z" rests
 
 
 class Head(NamedTuple):
@@ -91,6 +92,15 @@ class Prefix:
             out.append(at.token)
             at = at.before
         return out[::-1]
+
+    def completed(self) -> Prefix:
+        """Its measure filled with rests and whatever else the grammar wants at least."""
+        at = self
+        while not at.complete:
+            allowed = at.walk.allowed
+            lexeme = next((x for x in SOONEST if x in allowed), None) or min(allowed, key=IDS.__getitem__)
+            at = at.then(IDS[lexeme])
+        return at
 
 
 def search(

@@ -17,7 +17,7 @@ import torch
 
 from scorelm.engine import Engine
 from scorelm.errors import ConfigError
-from scorelm.notation.lexemes import END_OF_TEXT, IDS, LEXEMES
+from scorelm.notation.lexemes import IDS, LEXEMES
 from vlm.reading.picture import Ink
 from vlm.reading.staves import HEIGHT
 from vlm.student.beam import Prefix, heads_of, search
@@ -78,7 +78,6 @@ class Transcriber:
             raise ConfigError(f"{folder}: its language model has joined tokens, which cannot be bound yet")
         self.known = len(self.tokens.vocabulary)
         self.engine = Engine(Path(folder) / "language")
-        self._ids: dict[frozenset[str], Any] = {}
 
     def system(self, strips: Sequence[Ink]) -> list[Transcription]:
         """What stands on the staves of a system, whose measures are of the same lengths on all of them.
@@ -119,7 +118,7 @@ class Transcriber:
         best = max(found, key=lambda f: f.weight)
         ids, said, whole = best.ids, best.said, best.prefix.complete
         if not whole:
-            ids = self._completed(seen, best.prefix, ids)
+            ids = [IDS["|"], *best.prefix.completed().tokens()]
             said = self._logarithms(seen, [[*ids, self.tokens.end]])[0]
         lexemes = [LEXEMES[i] for i in ids]
         sure, least = [], 0.0
@@ -137,21 +136,6 @@ class Transcriber:
         logits = self.reader.read([seen] * len(ids), [row[:-1] for row in ids], [p[:-1] for p in where])
         nats = logits.log_softmax(-1)
         return [nats[i, : len(row) - 1].gather(-1, row[1:, None])[:, 0] for i, row in enumerate(ids)]
-
-    def _completed(self, seen: torch.Tensor, prefix: Prefix, ids: list[int]) -> list[int]:
-        """What was cut off, up to the next place where it may end: by the language model, within the grammar."""
-        walk, ids = prefix.walk.copy(), list(ids)
-        while END_OF_TEXT not in walk.allowed or len(ids) == 1:
-            if "|" in walk.allowed:
-                token = IDS["|"]
-            else:
-                row, where = torch.tensor(ids), torch.tensor(self.tokens.positions(ids))
-                logits = self.reader.read([seen], [row], [where])[0, -1]
-                allowed = torch.tensor(self._choices(walk.allowed))
-                token = int(allowed[logits[allowed].argmax()])
-            walk.push(LEXEMES[token])
-            ids.append(token)
-        return ids
 
     def answer(self, strips: Sequence[Ink], prompt: str) -> str:
         """Words on a picture of these strips: the likeliest letter each time."""
@@ -177,9 +161,3 @@ class Transcriber:
         for i, strip in enumerate(strips):
             x[i, 0, :, : strip.shape[1]] = torch.from_numpy(np.array(strip))
         return self.reader.see(x, widths)
-
-    def _choices(self, allowed: frozenset[str]) -> Any:
-        found = self._ids.get(allowed)
-        if found is None:
-            found = self._ids[allowed] = np.array(sorted(i for x in allowed if (i := IDS[x]) < self.known))
-        return found
