@@ -2,14 +2,16 @@
 """New music in every mode and at three temperatures: does all of it parse, is every measure full, does it all open?
 
     python benchmarks/samples.py -n 1000 --json samples.json
-    python benchmarks/samples.py -n 100 --random        # a model of the same shape that has learnt nothing
+    python benchmarks/samples.py --random shipped       # a model of the same shape that has learnt nothing
+    python benchmarks/samples.py --random 70m -n 200    # one of the shape of Pythia-70m, with Pythia's sub-words
 
 Modes take turns: a new piece; one in a key and a time that chance chooses; a validation piece gone on with from some
 measure; parts written to one of a validation piece's; some of its measures written anew. So do temperatures .7, 1
 and 1.3 (nothing else is cut off). Each text must be read, be sound (every voice of every measure full, ties and
 tuplets complete; where a given part is not sound itself, all measures full), become MusicXML that is valid against the
 4.0 schema, and be opened by Verovio and MuseScore 3 (where it is installed) without complaint. What was given must be
-there. --schema as in open_everywhere.py.
+there. --schema as in open_everywhere.py. A model that has learnt nothing is asked for a few measures: it has no end
+of its own.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from format_size import neox_tokenizer
 from open_everywhere import Check, fetch_schema, program_check, schema_check, verovio_check
 
 import scorelm
@@ -43,12 +46,12 @@ KEYS = "C G D A E F Bb Eb Ab c g d a e b f#".split()
 TIMES = "4/4 3/4 2/4 3/2 6/8 C".split()
 
 
-def wish_of(mode: str, piece: str, number: int, chance: random.Random) -> Wish:
-    """What is asked for in a mode; the numbers that chance chooses fit the piece."""
+def wish_of(mode: str, piece: str, number: int, chance: random.Random, endless: bool) -> Wish:
+    """What is asked for in a mode; the numbers that chance chooses fit the piece. endless: the model has no end"""
     measures = piece.count("|") - 1
     options: dict[str, Any] = {"seed": number, "temperature": TEMPERATURES[number % 3], "top_p": 1.0}
     if mode == "new":
-        return Wish(**options)
+        return Wish(measures=chance.randint(2, 6) if endless else None, **options)
     if mode == "asked":
         length = chance.randint(2, 12)
         return Wish(key=chance.choice(KEYS), time=chance.choice(TIMES), measures=length, **options)
@@ -94,7 +97,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", type=int, default=1000, help="how many samples; default: 1000")
     parser.add_argument("-m", "--model", help="default: as infer.py chooses it")
-    parser.add_argument("--random", action="store_true", help="a model of the same shape with random weights")
+    parser.add_argument("--random", choices=("shipped", "70m"), help="random weights in this shape")
+    parser.add_argument("--tokenizer", metavar="FILE", help="a copy of Pythia's 20B_tokenizer.json")
     parser.add_argument("--dataset", default="dataset", help="made by generate_data.py; default: dataset")
     parser.add_argument("--schema", type=Path, metavar="FOLDER")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -107,7 +111,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         model = find_model(options.model)
-        student = Student(unlearnt(model, folder) if options.random else model)
+        if options.random:
+            model = unlearnt(model, folder) if options.random == "shipped" else pythia_70m(options.tokenizer, folder)
+        student = Student(model)
         checks: dict[str, Check] = {"schema": schema_check(options.schema or fetch_schema(folder))}
         checks["Verovio"] = verovio_check()
         if shutil.which("mscore3"):
@@ -116,7 +122,7 @@ def main() -> int:
         for number in range(options.n):
             chance = random.Random(number)
             mode = MODES[number % len(MODES)]
-            wish = wish_of(mode, chance.choice(pieces), number, chance)
+            wish = wish_of(mode, chance.choice(pieces), number, chance, bool(options.random))
             started = time.process_time()
             text = "".join(piece for _, piece in wish.write(student, wish.seeds()))
             seconds += time.process_time() - started
@@ -152,6 +158,23 @@ def main() -> int:
             json.dumps({**found, **{n: good[n] for n in names}, "complaints": bad}, indent=1) + "\n"
         )
     return 0 if all(good[name] == options.n for name in names if name != "sound") else 1
+
+
+def pythia_70m(tokenizer: str | None, folder: Path) -> Path:
+    """A model of Pythia-70m's shape, with its tokenizer, and random weights."""
+    import torch
+    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
+
+    out = folder / "pythia-70m"
+    end = "<|endoftext|>"
+    words = PreTrainedTokenizerFast(tokenizer_object=neox_tokenizer(tokenizer), eos_token=end, bos_token=end)
+    torch.manual_seed(0)
+    shape = GPTNeoXConfig(
+        vocab_size=50304, hidden_size=512, num_hidden_layers=6, num_attention_heads=8, intermediate_size=2048
+    )
+    GPTNeoXForCausalLM(shape).save_pretrained(out)
+    words.save_pretrained(out)
+    return out
 
 
 def unlearnt(model: Path, folder: Path) -> Path:
