@@ -22,7 +22,7 @@ from typing import NamedTuple
 from scorelm.errors import FormatError
 from scorelm.notation import model
 from scorelm.notation.lexemes import COMMON_PARTS, END_OF_TEXT, IDS, cut
-from scorelm.notation.model import Chord, Measure, PartMeasure, Time, timeline
+from scorelm.notation.model import Chord, Mark, Measure, PartMeasure, Time, timeline
 from scorelm.notation.reader import Reader, parse
 from scorelm.notation.scanner import END, MODES, Scanner
 from scorelm.notation.sound_voice import UNIT, Level, Voice, opening
@@ -59,6 +59,7 @@ class Piece(NamedTuple):
     ties: Mapping[Place, tuple[Pitch, ...]]  # pitches awaited
     measures: int = 0  # whole ones
     ended: bool = False
+    ending: bool = False  # whether one was opened and not closed
     number: str = ""  # of the measure under way
     length: Fraction | None = None  # of it; None: as the metre says
 
@@ -144,8 +145,11 @@ def begin(prompt: str) -> Piece:
     reader = Reader(scanner)
     last: Measure | None = None
     count = 0
+    ending = False
     while scanner.tokens[scanner.i] != END:
         last = reader.measure()
+        ending = any(mark.name == "ending" for mark in last.marks if isinstance(mark, Mark)) or ending
+        ending = ending and not any(mark.name in ("ending)", "ending-open") for mark in last.end)
         count += 1
         if not scanner.take("|"):
             raise scanner.error("'|' at the end of the measure")
@@ -153,7 +157,7 @@ def begin(prompt: str) -> Piece:
     for number, part in enumerate(last.parts if last else ()):
         ties.update(dangling(number, part, last.length))  # type: ignore[union-attr]
     ended = last is not None and any(mark.name == "end" for mark in last.end)
-    return Piece(reader.state, len(reader.parts), ties, count, ended)
+    return Piece(reader.state, len(reader.parts), ties, count, ended, ending)
 
 
 def dangling(number: int, part: PartMeasure | None, length: Fraction) -> dict[Place, tuple[Pitch, ...]]:
@@ -195,7 +199,7 @@ class Grammar:
 
     def text(self, piece: Piece) -> Node:
         """Before a measure or the end of the text."""
-        may_end = piece.ended or (piece.measures >= self.at_least and not piece.ties)
+        may_end = piece.ended or (piece.measures >= self.at_least and not piece.ties and not piece.ending)
         closed = Node(only(END_OF_TEXT), end)
         if piece.measures and may_end and (piece.ended or piece.measures >= self.at_most):
             return closed
@@ -220,6 +224,8 @@ class Grammar:
             entered.count(piece.number)
             begin = self._parts(piece._replace(state=entered, length=length))
             allowed = union(HEAD[stage], begin.allowed)
+        if piece.ending:
+            allowed -= only("!ending!")
 
         def step(lexeme: str) -> Node:
             if lexeme == "#":
@@ -231,7 +237,7 @@ class Grammar:
             if lexeme == "!repeat(!":
                 return self._head(piece, 4)
             if lexeme == "!ending!":
-                return _behind_string(lambda: self._head(piece, 5))
+                return _behind_string(lambda: self._head(piece._replace(ending=True), 5))
             if lexeme in KEYS:
                 return _key(self._head(piece, 6))
             if lexeme == "T":
@@ -410,7 +416,11 @@ class Grammar:
 
     def _end_marks(self, piece: Piece, stage: int) -> Lexemes:
         """Right barlines in their order, and the measure's end."""
+        if piece.ended and piece.ending:
+            return only("!ending)!")
         out = set(END_MARKS[stage:])
+        if not piece.ending:
+            out.discard("!ending)!")
         last = piece.measures + 1 >= self.at_most
         if piece.ties or piece.measures + 1 < self.at_least:
             out.discard("!end!")
@@ -424,7 +434,9 @@ class Grammar:
         """Behind a right barline, or the "|"."""
         if lexeme == "|":
             return self.text(piece._replace(measures=piece.measures + 1))
-        ended = piece._replace(ended=piece.ended or lexeme == "!end!")
+        ended = piece._replace(
+            ended=piece.ended or lexeme == "!end!", ending=piece.ending and lexeme != "!ending)!"
+        )  # fmt: skip
         stage = END_MARKS.index(lexeme) + (2 if lexeme == "!end!" else 1)
         return Node(self._end_marks(ended, stage), lambda x: self._end(ended, x))
 
