@@ -28,10 +28,10 @@ from scorelm.notation.scanner import END, MODES, Scanner
 from scorelm.notation.sound_voice import UNIT, Level, Voice, opening
 from scorelm.notation.state import State
 from scorelm.notation.steps import Lexemes, Local, Node, Pitch, end, only, union, within
-from scorelm.notation.writer import MAX_STAVES
 
 LONGEST_MEASURE = 32  # quarters
 MAX_VOICES = 4
+MOST_STAVES = 4  # of one part
 MAX_STRING = 40
 
 DIGITS = frozenset("0123456789")
@@ -189,6 +189,20 @@ def _string(written: int = -1) -> Local:
     return Local(allowed, lambda lexeme: done if lexeme == '"' else _string(written + 1), room=MAX_STRING - written)
 
 
+def _passes(written: str) -> Local:
+    """Behind so much of an ending's string, which names its passes: "1", or "1,2", or "1, 2"."""
+    if written[-1:].isdigit():
+        done = Local(only(), lambda _: _string(), done=True)
+        return Local(
+            only('"', ",") if len(written) < 12 else only('"'), lambda x: done if x == '"' else _passes(written + x)
+        )
+    numbers = DIGITS - {"0"}
+    return Local(numbers | only(" ") if written.endswith(",") else numbers, lambda x: _passes(written + x))
+
+
+_ENDING = Local(only('"'), lambda _: _passes(""))
+
+
 class Grammar:
     """The rules outside voices. Each takes what is known so far, and mostly ``follow``, what stands behind it."""
 
@@ -237,7 +251,7 @@ class Grammar:
             if lexeme == "!repeat(!":
                 return self._head(piece, 4)
             if lexeme == "!ending!":
-                return _behind_string(lambda: self._head(piece._replace(ending=True), 5))
+                return within(_ENDING, lambda _: self._head(piece._replace(ending=True), 5))
             if lexeme in KEYS:
                 return _key(self._head(piece, 6))
             if lexeme == "T":
@@ -331,7 +345,7 @@ class Grammar:
         def step(lexeme: str) -> Node:
             if lexeme in COMMON_PARTS:
                 return marks(COMMON_PARTS[lexeme][1])
-            return Node(union(only('"'), frozenset(str(n) for n in range(2, MAX_STAVES + 1))), staves)
+            return Node(union(only('"'), frozenset(str(n) for n in range(2, MOST_STAVES + 1))), staves)
 
         return Node(PART_HEADS, step)
 

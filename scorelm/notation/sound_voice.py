@@ -28,6 +28,7 @@ VALUE_TICKS = {
     if value.dots <= 2 and value.written * UNIT >= SMALLEST
 }
 POSITION = {lexeme: 7 * octave + "CDEFGAB".index(step) for lexeme, (step, octave, _) in PITCH_OF.items()}
+HIGHEST = POSITION["f''''"]  # above it, a sharp leads out of MIDI's pitches
 FERMATA = frozenset(("H", "!inverted-fermata!"))
 CLEFS = frozenset(x for x, clef in CLEF_OF.items() if clef.line is not None or clef.sign == "percussion")
 GRACE_VALUES = frozenset("qist")
@@ -247,13 +248,15 @@ def _fitting(left: int) -> Lexemes:
 @cache
 def _naturals(low: int) -> Lexemes:
     """The naturals above a position."""
-    return frozenset(x for x, place in POSITION.items() if place > low and PITCH_OF[x][2] == 0)
+    return frozenset(x for x, place in POSITION.items() if low < place <= HIGHEST and PITCH_OF[x][2] == 0)
 
 
 @cache
 def _notes(low: int) -> Lexemes:
     """What a note above a position may begin with."""
-    return frozenset(x for x, place in POSITION.items() if place > low).union(ALTER_OF if _naturals(low) else ())
+    return frozenset(x for x, place in POSITION.items() if low < place <= HIGHEST).union(
+        ALTER_OF if _naturals(low) else ()
+    )
 
 
 @cache
