@@ -11,7 +11,8 @@ from scorelm.errors import ConfigError
 class StudentConfig:
     """What ``python -m vlm.distill`` needs to know. Lengths are in tokens, intervals in optimizer steps."""
 
-    dataset_dir: str = "vlm_dataset"  # of python -m vlm.make_data
+    dataset_dir: str = "vlm_dataset"  # of python -m vlm.make_data; several stand with commas between them
+    start: str | None = None  # a reader's folder to go on from in alignment; null: a new reader
     answers_dir: str | None = None  # a teacher's answers, of python -m vlm.ask_teacher; null: those of the scores alone
     teacher_share: float = 0.5  # of the records for words, where a teacher answered them
     output_dir: str = "score-reader"

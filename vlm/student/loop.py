@@ -72,15 +72,20 @@ class Distillation:
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
         set_seed(config.seed)
-        if start is None and self.phases[0] == ALIGNMENT:
+        aligning = self.phases[0] == ALIGNMENT
+        if start is None and config.start and aligning:
+            start = config.start
+        if start is None and aligning:
             shape = Shape(config.channels, config.vision_layers, config.dropout)
             self.reader: ScoreReader = new_reader(config.language_model or str(SHIPPED), shape)
         else:
             self.reader = load_reader(start or config.output_dir)
         self.tokens = self.reader.tokens
         self.taught = Taught(config.answers_dir, config.teacher_share, config.seed)
-        files = kept(config.dataset_dir, "train")
-        self.validation = [s for path in kept(config.dataset_dir, "validation") for s in read_samples(path)]
+        folders = config.dataset_dir.split(",")
+        files = [path for folder in folders for path in kept(folder, "train")]
+        validation = [path for folder in folders for path in kept(folder, "validation")]
+        self.validation = [s for path in validation for s in read_samples(path)]
         self.checkpoints = Checkpoints(config.output_dir, config.save_total_limit)
         self.say = Progress(self.checkpoints.folder, self.accelerator.is_main_process, False)
         self.averaged = Averaged(self.reader, config.ema_decay)
