@@ -4,15 +4,19 @@
     python benchmarks/generate_speed.py --json generate_speed.json
 
 All run the same weights on one thread from the same prompt, at batch 1 and 16. ``model.generate`` samples freely, with
-transformers' defaults. ``numpy`` is scorelm's own engine: free (a token is drawn of all), and bound to the grammar, as
-infer.py writes. CPU seconds of the process, so that other work on the machine counts for little. Each is warmed up.
+transformers' defaults. ``numpy`` is scorelm's own engine: alone (a token is drawn of all), as ``infer.py --free`` writes,
+and bound to the grammar, as infer.py writes; with what the grammar remembers of earlier texts (warm) and without
+(cold). CPU seconds of the process, so that other work on the machine counts for little. Each is warmed up but the last.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import gc
 import json
 import os
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -31,12 +35,17 @@ from scorelm.sampling import Sampling
 PROMPT = '|\nT4:4P"Soprano"!clef-G2!GABc;P"Alto"!clef-G2!DDDE;P"Tenor"!clef-F4!B,A,G,G,;P"Bass"!clef-F4!G,^F,G,C,|\n'
 
 
-def speed(work: Callable[[], int]) -> float:
-    """Tokens a CPU second."""
+def speed(work: Callable[[], int], times: int = 3, before: Callable[[], None] | None = None) -> float:
+    """Tokens a CPU second, the median of some times; ``before`` each of them something is done that is not timed."""
     work()
-    started = time.process_time()
-    tokens = work()
-    return tokens / (time.process_time() - started)
+    found = []
+    for _ in range(times):
+        if before:
+            before()
+        started = time.process_time()
+        tokens = work()
+        found.append(tokens / (time.process_time() - started))
+    return statistics.median(found)
 
 
 def by_generate(folder: Path, rows: int, tokens: int) -> float:
@@ -75,7 +84,23 @@ def by_numpy(folder: Path, rows: int, tokens: int) -> float:
     return speed(work)
 
 
-def bound(folder: Path, rows: int, tokens: int) -> float:
+def free(folder: Path, rows: int, tokens: int) -> float:
+    student = Student(folder)
+
+    def work() -> int:
+        return sum(len(cut(text)) - len(cut(PROMPT)) for _, text in student.free(PROMPT, seeds=range(rows)))
+
+    return speed(work)
+
+
+def forget() -> None:
+    """Whatever the grammar remembers of earlier texts."""
+    for found in gc.get_objects():
+        if isinstance(found, functools._lru_cache_wrapper) and str(found.__module__).startswith("scorelm"):
+            found.cache_clear()
+
+
+def bound(folder: Path, rows: int, tokens: int, before: Callable[[], None] | None = None) -> float:
     student = Student(folder)
 
     def work() -> int:
@@ -85,10 +110,16 @@ def bound(folder: Path, rows: int, tokens: int) -> float:
             found += len(cut(piece))
         return found - rows * len(cut(PROMPT))
 
-    return speed(work)
+    return speed(work, before=before)
 
 
-WAYS = {"model.generate": by_generate, "numpy, free": by_numpy, "numpy, bound to the grammar": bound}
+WAYS = {
+    "model.generate": by_generate,
+    "numpy, the engine alone": by_numpy,
+    "numpy, not bound": free,
+    "numpy, bound to the grammar, warm": bound,
+    "numpy, bound to the grammar, cold": functools.partial(bound, before=forget),
+}
 
 
 def main() -> int:
