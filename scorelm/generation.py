@@ -170,20 +170,26 @@ class Student:
         for row in rows[1:]:
             self.reader.copy(rows[0], row)
 
-    def losses(self, text: str) -> list[float]:
+    def losses(self, text: str, bound: bool = False) -> list[float]:
         """-log p of every token behind a text's first one and of its end, in nats: as the model is, not as it is
-        sampled."""
+        sampled. bound: of the tokens that may come alone; ValueError where the text is not sound."""
         context = _Context(self)
         context.read(text)
         context.append(self.tokens.end, (END_OF_TEXT,))
         ids, where = context.ids, context.positions
         out: list[float] = []
         done, start = 1, 0
+        walk = self.tokens.walk(Sound("|"), fresh=True) if bound else None
+        if walk:
+            walk.push(ids[0])
         while done < len(ids):
             window = ids[start : start + CONTEXT]
             logits = self.reader.read(window[:-1], where[start : start + len(window) - 1])
             for at in range(done - start, len(window)):
-                out.append(log_sum(logits[at - 1]) - float(logits[at - 1][window[at]]))
+                row = logits[at - 1]
+                out.append(log_sum(row[walk.choices()] if walk else row) - float(row[window[at]]))
+                if walk:
+                    walk.push(window[at])
             done = start + len(window)
             start = done - CONTEXT // 2
         return out

@@ -334,3 +334,14 @@ def test_the_projects_own_tokenizers_are_known() -> None:
     for name in ("lexemes", "joined"):
         tokens = bound_tokens(build_tokenizer(name))
         assert [i for i, _ in tokens.encode(PROMPT)] == build_tokenizer(name)(PROMPT)["input_ids"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_may_not_come_has_no_share_of_the_bound_losses(kind: str, models: dict[str, Path]) -> None:
+    student = Student(models[kind])
+    free, bound = student.losses(PROMPT), student.losses(PROMPT, bound=True)
+    assert len(free) == len(bound)
+    assert all(b <= f + 1e-6 for f, b in zip(free, bound))
+    assert sum(bound) < 0.9 * sum(free)
+    with pytest.raises(ValueError, match="may not"):
+        student.losses(PROMPT.replace("GABc", "GAB"), bound=True)

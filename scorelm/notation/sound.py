@@ -519,5 +519,5 @@ def sound_problems(text: str) -> list[str]:
             return [f"measure {measure}: {lexeme!r} may not stand here"]
         walk.push(lexeme)
     if END_OF_TEXT not in walk.allowed and walk.count:
-        return ["the text ends while a tie is open"]
+        return ["the text ends while a tie or an ending is open"]
     return []
