@@ -15,6 +15,7 @@ from PIL import Image
 
 from scorelm.errors import SourceError
 from scorelm.notation.reader import parse
+from scorelm.notation.sound import sound_problems
 from scorelm.notation.writer import write
 from vlm.data.config import DataConfig
 from vlm.data.pieces import Piece
@@ -111,16 +112,15 @@ def test_staves_apart_and_together_are_the_same_score(records: list[Record]) -> 
         assert doubts == []
 
 
-def test_staves_that_do_not_agree_are_doubted_and_kept() -> None:
-    staves = [parse('|\n@4K0P""!clef-G2!CDEF|\n@2GA|\n'), parse('|\n@3K0P""!clef-F4!C,D,E,|\n@2F,G,|\n')]
+def test_staves_that_do_not_agree_are_doubted_and_made_to_fit() -> None:
+    staves = [parse('|\n@4K0P""!clef-G2!CDEF|\n@2GA|\n'), parse('|\n@3K0P""!clef-F4!C,D,E,|\n@3F,G,A,|\n')]
+    staves.append(parse('|\n@4K0P""!clef-F4!C,D,E,F,|\n@2GA|\n'))
     staves.append(parse('|\n@4K0P""!clef-F4!C,D,E,F,|\n'))
     score, doubts = together(staves)
-    assert [(d.measure, d.staff) for d in doubts] == [(1, 2), (2, 3)]
-    assert score.measures[0].length == 4
-    assert score.measures[0].parts[1] is not None
-    assert score.measures[0].parts[1].length == 3
-    assert len(score.measures) == 2
-    parse(write(score))
+    assert [(d.measure, d.staff) for d in doubts] == [(1, 2), (2, 2), (2, 4)]
+    text = '|\n@4K0P""!clef-G2!CDEF;P""!clef-F4!C,D,E,z;P""!clef-F4!C,D,E,F,;P""!clef-F4!C,D,E,F,|\n@2GA;F,G,;GA;Z|\n'
+    assert write(score) == text
+    assert sound_problems(text) == []
 
 
 def test_systems_one_behind_the_other_are_a_score() -> None:

@@ -327,24 +327,11 @@ class Salvage:
             return items
         if voice.quarters == length:
             return items
-        out: list[Item] = []
-        clock = Fraction(0)
-        for item in map(_completed, items):
-            quarters = _lasts(item, Fraction(1), length - clock)
-            if clock + quarters > length:
-                first = fill(length - clock)[:1]
-                if first and first[0].exact is None and isinstance(item, (Chord, Rest)):
-                    out.append(replace(item, value=first[0]))
-                    clock += first[0].written
-                break
-            out.append(item)
-            clock += quarters
         if voice.quarters > length:
             self.report(f"a voice lasts {voice.quarters} of {length} quarters: it was trimmed", voice.start)
         else:
             self.report(f"a voice lasts {voice.quarters} of {length} quarters: it was filled", voice.start)
-        kind = Rest if number == 0 else Spacer
-        return (*out, *(kind(value) for value in fill(length - clock)))
+        return fitted(items, length, number == 0)
 
 
 class _LenientVoice(VoiceReader):
@@ -501,6 +488,24 @@ def _rough(s: Scanner, unit: Value) -> list[Voice]:
     offset = len(s.tokens) - len(voices[-1].tokens)
     last.ends = [(end, i + offset) for end, i in last.ends]  # lexemes of the section, not of the voice
     return [first, last]
+
+
+def fitted(items: Sequence[Item], length: Fraction, first: bool) -> tuple[Item, ...]:
+    """A voice filled or trimmed to a length in quarters; with rests where it is the first of its staff."""
+    out: list[Item] = []
+    clock = Fraction(0)
+    for item in map(_completed, items):
+        quarters = _lasts(item, Fraction(1), length - clock)
+        if clock + quarters > length:
+            value = fill(length - clock)[:1]
+            if value and value[0].exact is None and isinstance(item, (Chord, Rest)):
+                out.append(replace(item, value=value[0]))
+                clock += value[0].written
+            break
+        out.append(item)
+        clock += quarters
+    kind = Rest if first else Spacer
+    return (*out, *(kind(value) for value in fill(length - clock)))
 
 
 def _silent(message: str, place: int) -> None:

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TypeVar
 
 from scorelm.notation.model import Attribute, Clef, Key, Mark, Measure, Part, PartMeasure, Rest, Score, Staff, Time
 from scorelm.notation.normal import normalise
+from scorelm.notation.salvage import fitted
 
 H = TypeVar("H", bound=Hashable)
 
@@ -78,8 +80,9 @@ def _across(there: Sequence[Measure | None], number: int) -> tuple[Measure, list
             continue
         own = measure.parts[0]
         if measure.length != length:
-            doubts.append(Doubt(number, staff, f"holds {measure.length} quarters, most staves {length}"))
-            own = replace(own, length=measure.length)
+            done = "was filled with rests" if measure.length < length else "was cut"
+            doubts.append(Doubt(number, staff, f"held {measure.length} quarters, most staves {length}: it {done}"))
+            own = replace(own, staves=tuple(_fitted(one, length) for one in own.staves), length=None)
         missing = tuple(m for m in measure.marks if m not in shared and isinstance(m, Key))
         parts.append(replace(own, marks=(*missing, *own.marks)))
     first = present[0]
@@ -90,6 +93,16 @@ def _across(there: Sequence[Measure | None], number: int) -> tuple[Measure, list
         ),
         doubts,
     )  # fmt: skip
+
+
+def _fitted(staff: Staff, length: Fraction) -> Staff:
+    """A staff's measure as long as those of the others."""
+    voices = [
+        voice if not voice or any(isinstance(item, Rest) and item.value is None for item in voice)
+        else fitted(voice, length, number == 0)
+        for number, voice in enumerate(staff.voices)
+    ]  # fmt: skip
+    return Staff(tuple(voices), tuple(mark for mark in staff.marks if mark.offset <= length))
 
 
 def _silent() -> PartMeasure:
