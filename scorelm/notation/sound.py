@@ -33,6 +33,7 @@ LONGEST_MEASURE = 32  # quarters
 MAX_VOICES = 4
 MOST_STAVES = 4  # of one part
 MAX_STRING = 40
+OPEN_AT_END = "the text ends while a tie or an ending is open"
 
 DIGITS = frozenset("0123456789")
 KEYS = frozenset(f"K{fifths}" for fifths in range(-7, 8))
@@ -74,6 +75,7 @@ class Sound:
     prompt: readable text; its whole measures are taken as they stand, what follows the last ``|`` must be sound
     measures: the text ends with exactly so many measures, those of the prompt counted; None: where it likes
     at_least, at_most: bounds of the number of measures where it is free
+    excerpt: the text may end with ties and endings open, and without a final barline
     grammar: narrower rules, with bounds of their own
 
     Raises FormatError where the prompt breaks the format.
@@ -87,11 +89,12 @@ class Sound:
         at_most: int = 10**6,
         max_parts: int = 16,
         grammar: Grammar | None = None,
+        excerpt: bool = False,
     ) -> None:
         whole = prompt.rfind("|") + 1
         piece = begin(prompt[:whole] or "|")
         self.count = piece.measures  # whole measures
-        grammar = grammar or Grammar(measures or at_least, measures or at_most, max_parts)
+        grammar = grammar or Grammar(measures or at_least, measures or at_most, max_parts, excerpt)
         self._node = grammar.text(piece)
         self.allowed: Lexemes = self._node.allowed
         self._push_prompt(prompt, whole)
@@ -206,14 +209,16 @@ _ENDING = Local(only('"'), lambda _: _passes(""))
 class Grammar:
     """The rules outside voices. Each takes what is known so far, and mostly ``follow``, what stands behind it."""
 
-    def __init__(self, at_least: int, at_most: int, max_parts: int) -> None:
+    def __init__(self, at_least: int, at_most: int, max_parts: int, excerpt: bool = False) -> None:
         self.at_least = at_least
         self.at_most = at_most
         self.max_parts = max_parts
+        self.excerpt = excerpt
 
     def text(self, piece: Piece) -> Node:
         """Before a measure or the end of the text."""
-        may_end = piece.ended or (piece.measures >= self.at_least and not piece.ties and not piece.ending)
+        closed_off = self.excerpt or not (piece.ties or piece.ending)
+        may_end = piece.ended or (piece.measures >= self.at_least and closed_off)
         closed = Node(only(END_OF_TEXT), end)
         if piece.measures and may_end and (piece.ended or piece.measures >= self.at_most):
             return closed
@@ -430,7 +435,7 @@ class Grammar:
 
     def _end_marks(self, piece: Piece, stage: int) -> Lexemes:
         """Right barlines in their order, and the measure's end."""
-        if piece.ended and piece.ending:
+        if piece.ended and piece.ending and not self.excerpt:
             return only("!ending)!")
         out = set(END_MARKS[stage:])
         if not piece.ending:
@@ -440,7 +445,7 @@ class Grammar:
             out.discard("!end!")
         if last:
             out.discard("!double!")
-        if last and not piece.ties and stage <= END_MARKS.index("!end!"):
+        if last and not self.excerpt and not piece.ties and stage <= END_MARKS.index("!end!"):
             return frozenset(out - {"!ending)!"})
         return frozenset(out | {"|"})
 
@@ -519,5 +524,5 @@ def sound_problems(text: str) -> list[str]:
             return [f"measure {measure}: {lexeme!r} may not stand here"]
         walk.push(lexeme)
     if END_OF_TEXT not in walk.allowed and walk.count:
-        return ["the text ends while a tie or an ending is open"]
+        return [OPEN_AT_END]
     return []

@@ -110,7 +110,8 @@ def _silent() -> PartMeasure:
 
 
 def behind(systems: Iterable[Score]) -> Score:
-    """Systems one behind the other. Those of fewer staves have the first ones; a time signature holds on."""
+    """Systems one behind the other. Those of fewer staves have the first ones, the others
+    rest; a time signature holds on."""
     systems = list(systems)
     if not systems:
         return Score()
@@ -130,7 +131,7 @@ def behind(systems: Iterable[Score]) -> Score:
             )
             for mark in measure.marks:
                 state[_kind(mark)] = mark
-            there = (*measure.parts, *(None,) * (len(parts) - len(measure.parts)))
+            there = (*measure.parts, *(_silent(),) * (len(parts) - len(measure.parts)))
             if not measures:
                 number = int(measure.number) if measure.number.isdigit() else 1
             there = tuple(_without_said(part, p, clefs) for p, part in enumerate(there))

@@ -20,6 +20,7 @@ LONGEST = 1600  # pixels of a strip's width; what is longer is made narrower
 LEAST_SPACE = 3.2  # that is looked for, in pixels; 64 is the most
 EDGE = 64  # rows of paper put above and below a picture: a staff may touch its edge
 SHORTEST = 0.12  # of a staff, beside the picture's width
+FAINTEST = 0.03  # ink of a staff's lines
 LEAST_DARKER = 0.15  # of a staff's lines, beside the clearest staff's
 
 
@@ -110,7 +111,7 @@ def find_staves(ink: Ink) -> list[Staff]:
     profile = np.pad(lines.sum(1), EDGE)
     comb = _Comb(profile)(space)
     found: list[Staff] = []
-    least = max(LEAST_DARKER * comb.max(), 0.2 * SHORTEST * ink.shape[1])
+    least = max(LEAST_DARKER * comb.max(), FAINTEST * SHORTEST * ink.shape[1])
     for row in np.argsort(-comb, kind="stable"):
         if comb[row] < least:
             break
@@ -133,8 +134,9 @@ def _staff(lines: Ink, row: int, space: float) -> Staff | None:
         rows.append(float((weights * np.arange(start, stop)).sum() / max(weights.sum(), 1e-9)))
     slope, top = np.polyfit(np.arange(LINES), rows, 1)
     places = [max(0, round(top + slope * line)) for line in range(LINES)]
-    dark = np.stack([lines[max(0, y - near) : y + near + 1].max(0) for y in places]) > 0.1
-    there = dark.sum(0) >= LINES - 2  # heads hide some  # (width,)
+    ink = np.stack([lines[max(0, y - near) : y + near + 1].max(0) for y in places])  # (lines, width)
+    faint = np.clip(0.5 * np.percentile(ink, 75, axis=1), FAINTEST, 0.1)  # thin lines of a small picture
+    there = (ink > faint[:, None]).sum(0) >= LINES - 2  # heads hide some  # (width,)
     gap = round(4 * space)
     columns = np.flatnonzero(there)
     if not len(columns):

@@ -19,6 +19,7 @@ from scorelm.notation.sound import Sound
 
 BLANK = 0  # of the columns: nothing begins here
 WIDTH = 12  # prefixes kept
+WIDER = 48  # where none of them is complete in the end
 LEAST = -9.0  # nats: what is less likely in a column is not tried
 MOST_TRIED = 16  # tokens in a column
 NEVER = -math.inf
@@ -106,25 +107,38 @@ class Prefix:
 def search(
     heard: np.ndarray[Any, np.dtype[np.float32]], most_measures: int, heads: tuple[str, ...] | None = None
 ) -> list[tuple[Prefix, float]]:
-    """The likeliest texts, best first, with their nats: complete ones, else what was under way.
+    """The likeliest texts, best first, with their nats: complete ones, else what was under way
+    in a wider beam.
 
     heard: logarithms of the probabilities of each token, (columns, vocabulary); BLANK is one of them
     heads: of all measures, where they are known
     """
+    for width in (WIDTH, WIDER):
+        found = _found(heard, most_measures, heads, width)
+        if any(prefix.complete for prefix, _ in found):
+            return [f for f in found if f[0].complete]
+    return found
+
+
+def _found(
+    heard: np.ndarray[Any, np.dtype[np.float32]], most_measures: int, heads: tuple[str, ...] | None, width: int
+) -> list[tuple[Prefix, float]]:
+    """What stands in a beam of so many prefixes, best first."""
     measures = len(heads) if heads else None
-    start = Prefix(Sound("|", measures=measures, at_most=most_measures, max_parts=1), heads or None)
+    start = Prefix(Sound("|", measures=measures, at_most=most_measures, max_parts=1, excerpt=True), heads or None)
     beam: dict[Prefix, tuple[float, float]] = {start: (0.0, NEVER)}  # ended by a blank, by its own last token
     for column in heard:
         likely = np.flatnonzero(column > LEAST)
         if len(likely) > MOST_TRIED:
             likely = likely[np.argsort(column[likely])[-MOST_TRIED:]]
         tried = [(int(token), float(column[token])) for token in likely if token != BLANK]
-        beam = _step(beam, tried, column)
-    found = sorted(((prefix, _sum(*ends)) for prefix, ends in beam.items()), key=lambda f: -f[1])
-    return [f for f in found if f[0].complete] or found
+        beam = _step(beam, tried, column, width)
+    return sorted(((prefix, _sum(*ends)) for prefix, ends in beam.items()), key=lambda f: -f[1])
 
 
-def _step(beam: dict[Prefix, tuple[float, float]], tried: list[tuple[int, float]], column: Any) -> Any:
+def _step(
+    beam: dict[Prefix, tuple[float, float]], tried: list[tuple[int, float]], column: Any, width: int
+) -> dict[Prefix, tuple[float, float]]:
     """One column on."""
     blank = float(column[BLANK])
     found: dict[tuple[Prefix, int], list[float]] = {}  # a prefix, or one that goes on from it
@@ -139,7 +153,7 @@ def _step(beam: dict[Prefix, tuple[float, float]], tried: list[tuple[int, float]
                 more = found.setdefault((prefix, token), [NEVER, NEVER])
                 # a token behind itself needs a blank between them
                 more[1] = _sum(more[1], (by_blank if token == prefix.token else both) + nats)
-    best = sorted(found.items(), key=lambda f: -_sum(*f[1]))[:WIDTH]
+    best = sorted(found.items(), key=lambda f: -_sum(*f[1]))[:width]
     return {(prefix if token == BLANK else prefix.then(token)): (ends[0], ends[1]) for (prefix, token), ends in best}
 
 

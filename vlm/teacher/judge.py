@@ -14,13 +14,12 @@ from typing import Any
 from scorelm.errors import ScorelmError
 from scorelm.notation.model import Chord, Score, timeline
 from scorelm.notation.reader import parse
-from scorelm.notation.sound import sound_problems
+from scorelm.notation.sound import OPEN_AT_END, sound_problems
 from scorelm.notation.writer import write
 from vlm.data.facts import FIELDS, View, fields_of
 from vlm.data.record import ALIGNMENT, EXTRACTION, Record
 
 SHOWN = ("key_signature", "time_signature", "clefs", "staves", "measures")  # of a transcription, compared
-OPEN_TIE = "the text ends while a tie is open"  # into music that the picture does not show
 LONGEST = 1200  # letters of an answer in words
 _NUMBERS = dict(zip("zero one two three four five six seven eight nine ten eleven twelve".split(), range(13)))
 _SIGNS = {"♯": "-sharp", "#": "-sharp", "♭": "-flat"}
@@ -53,7 +52,7 @@ def _transcription(record: Record, text: str) -> str:
         if not score.measures:
             raise Refused("a transcription without measures")
         text = write(score)
-        if set(sound_problems(text)) - {OPEN_TIE}:
+        if set(sound_problems(text)) - {OPEN_AT_END}:  # into music that the picture does not show
             raise Refused("a transcription whose bars are not full")
         shown = fields_of(View(score))
     except Refused:
