@@ -6,7 +6,7 @@ import pytest
 
 from scorelm.errors import FormatError
 from scorelm.notation.lexemes import END_OF_TEXT, cut
-from scorelm.notation.sound import Sound, sound_problems
+from scorelm.notation.sound import OPEN_AT_END, Sound, sound_problems
 
 HEAD = '|T4:4P"A"'
 
@@ -108,7 +108,7 @@ def test_the_number_of_choices_does_not_grow_with_the_text(chorales: list[str]) 
 def test_a_sound_text_has_no_problems_and_an_unsound_one_says_where() -> None:
     assert sound_problems(HEAD + "CDEF|") == []
     assert sound_problems(HEAD + "CDEF-|DEFG|") == ["measure 2: 'D' may not stand here"]
-    assert sound_problems(HEAD + "CDEF-|") == ["the text ends while a tie is open"]
+    assert sound_problems(HEAD + "CDEF-|") == [OPEN_AT_END]
 
 
 @pytest.mark.parametrize(
