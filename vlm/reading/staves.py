@@ -166,7 +166,7 @@ def _joined(ink: Ink, upper: Staff, lower: Staff) -> bool:
     if not between.size:
         return True
     wide = np.maximum(between, np.maximum(np.roll(between, 1, 1), np.roll(between, -1, 1)))
-    return bool(((wide > 0.15).mean(0) > 0.8).any())
+    return bool(((wide > 0.07).mean(0) > 0.8).any())
 
 
 def strip_of(ink: Ink, staff: Staff, left: int = 0) -> Ink:

@@ -1,0 +1,22 @@
+"""From an empty folder to a reader by one command, with a teacher that has learnt nothing."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from vlm.student.transcribe import Transcriber
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_one_command_goes_through_all_phases(tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    ended = subprocess.run(
+        ["scripts/three_phases", str(tmp_path), "3"], cwd=ROOT, capture_output=True, text=True, timeout=900
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert {"alignment", "extraction", "analysis"} <= {folder.name for folder in (tmp_path / "adapter").iterdir()}
+    assert "the reply was cut off" in ended.stdout  # the teacher was asked, and judged
+    Transcriber(tmp_path / "reader")
+    assert "What cannot be read counts as wrong" in ended.stdout
