@@ -8,13 +8,13 @@ Where the lengths of the measures are known, from the other staves of the system
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from scorelm.notation.lexemes import DURATIONS, END_OF_TEXT, IDS, LEXEMES
+from scorelm.notation.lexemes import COMMON_PARTS, DURATIONS, END_OF_TEXT, IDS, LEXEMES
 from scorelm.notation.sound import Sound
 
 BLANK = 0  # of the columns: nothing begins here
@@ -23,7 +23,9 @@ WIDER = 48  # where none of them is complete in the end
 LEAST = -9.0  # nats: what is less likely in a column is not tried
 MOST_TRIED = 16  # tokens in a column
 NEVER = -math.inf
-SOONEST = ("|", '"', ";", "/", "]", *DURATIONS, "z")  # what ends a text, the sooner the further in front; "z" rests
+CLOSING = ("|", '"', ";", "/", "]")  # what ends a text, the sooner the further in front
+SOONEST = ((*CLOSING, *DURATIONS, "z"), (*CLOSING, "z", *DURATIONS))  # "z" rests, as long as the note before or anew
+SEVERAL_STAVES = frozenset(x for x, (_, staves) in COMMON_PARTS.items() if staves > 1)
 
 
 class Head(NamedTuple):
@@ -75,8 +77,10 @@ class Prefix:
 
     def allows(self, token: int) -> bool:
         lexeme = LEXEMES[token]
-        if lexeme not in self.walk.allowed:
+        if lexeme not in self.walk.allowed or lexeme in SEVERAL_STAVES:
             return False
+        if lexeme.isdigit() and LEXEMES[self.token] == "P":
+            return False  # a strip shows one staff
         if self.heads is None or self.head.stage == "|":
             return True
         known, head = self.heads[self.walk.count], self.head.then(lexeme)
@@ -95,13 +99,17 @@ class Prefix:
         return out[::-1]
 
     def completed(self) -> Prefix:
-        """Its measure filled with rests and whatever else the grammar wants at least."""
-        at = self
-        while not at.complete:
-            allowed = at.walk.allowed
-            lexeme = next((x for x in SOONEST if x in allowed), None) or min(allowed, key=IDS.__getitem__)
-            at = at.then(IDS[lexeme])
-        return at
+        """Its measure filled with rests and whatever else the grammar wants, of two ways the shorter."""
+
+        def filled(soonest: Sequence[str]) -> Prefix:
+            at = self
+            while not at.complete:
+                allowed = [i for x in at.walk.allowed if at.allows(i := IDS[x])]
+                known = next((IDS[x] for x in soonest if IDS[x] in allowed), None)
+                at = at.then(min(allowed) if known is None else known)
+            return at
+
+        return min(map(filled, SOONEST), key=lambda at: len(at.tokens()))
 
 
 def search(
