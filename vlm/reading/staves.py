@@ -19,6 +19,7 @@ HEIGHT = 80  # pixels of a strip: the staff, and six spaces above and below
 LONGEST = 1600  # pixels of a strip's width; what is longer is made narrower
 LEAST_SPACE = 3.2  # that is looked for, in pixels; 64 is the most
 EDGE = 64  # rows of paper put above and below a picture: a staff may touch its edge
+SMALL = 1_200_000  # pixels of a picture that is enlarged to find its staves
 SHORTEST = 0.12  # of a staff, beside the picture's width
 FAINTEST = 0.03  # ink of a staff's lines
 LEAST_DARKER = 0.15  # of a staff's lines, beside the clearest staff's
@@ -40,6 +41,11 @@ class Staff:
     @property
     def centre(self) -> float:
         return (self.top + self.bottom) / 2
+
+    def scaled(self, factor: float) -> Staff:
+        """The same staff on the picture made so much larger."""
+        ends = (round(self.left * factor), round(self.right * factor))
+        return Staff(self.top * factor, self.bottom * factor, *ends)
 
 
 class _Comb:
@@ -193,6 +199,9 @@ def _smaller(ink: Ink, box: tuple[float, float, float, float], width: int) -> Im
 
 def strips(image: Image.Image) -> list[list[Ink]]:
     """The strips of each system of a picture, from the top."""
-    ink = ink_of(level(image))
-    staves = find_staves(ink)
-    return [[strip_of(ink, staff) for staff in system] for system in systems_of(ink, staves)]
+    straight = level(image)
+    ink = ink_of(straight)
+    enlarged = 2 if ink.size < SMALL else 1  # lines as thin as a pixel stand clearer between two
+    shown = ink if enlarged == 1 else ink_of(straight.resize((2 * ink.shape[1], 2 * ink.shape[0])))
+    systems = systems_of(shown, find_staves(shown))
+    return [[strip_of(ink, staff.scaled(1 / enlarged)) for staff in system] for system in systems]

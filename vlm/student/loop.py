@@ -250,6 +250,9 @@ class Distillation:
             self.say(f"{self.checkpoints.folder}: no checkpoint to go on from; training begins anew")
             return
         state = on_disk.read_state(newest)
+        if state.get("phases") != self.phases:
+            self.say(f"{newest}: is of other phases; these begin anew")
+            return
         now = asdict(self.config)
         for name in now.keys() - FREE:
             if state["config"].get(name) != now[name]:

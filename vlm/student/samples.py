@@ -32,7 +32,7 @@ from vlm.reading.staff_texts import apart
 from vlm.reading.staves import HEIGHT, strips
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]  # (HEIGHT, width); 255 is ink
-VERSION = 1  # of what is kept; another one is made again
+VERSION = 2  # of what is kept; another one is made again
 
 
 @dataclass(frozen=True)
