@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Take the pictures of the page that the README shows, with Debian's chromium and playwright.
 
-python scripts/screenshots.py --model score-reader
+python scripts/screenshots.py --model vlm/models/reader
 """
 
 from __future__ import annotations
