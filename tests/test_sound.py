@@ -6,6 +6,7 @@ import pytest
 
 from scorelm.errors import FormatError
 from scorelm.notation.lexemes import END_OF_TEXT, cut
+from scorelm.notation.reader import parse
 from scorelm.notation.sound import OPEN_AT_END, Sound, sound_problems
 
 HEAD = '|T4:4P"A"'
@@ -119,3 +120,30 @@ def test_a_symbol_stands_for_its_own_time_alone(time: str, symbols: set[str]) ->
     for lexeme in cut(f"K0T{time}"):
         walk.push(lexeme)
     assert walk.allowed & {"!common!", "!cut!"} == symbols
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        """|T4:4P"A"wb''''|""",  # no pitch of MIDI
+        """|T4:4P5"A"wC/wC/wC/wC/wC|""",
+        """|!ending!"last"T4:4P"A"wC!repeat)!!ending)!|""",
+        """|T4:4P"A"wC!ending)!|""",
+        """|!ending!"1"T4:4P"A"wC|!ending!"2"wC!end!!ending)!|""",
+    ],
+)
+def test_what_other_programs_do_not_open_is_read_and_not_sound(text: str) -> None:
+    parse(text)
+    assert sound_problems(text)
+
+
+def test_endings_are_opened_and_closed() -> None:
+    head = '|!ending!"1, 2"T4:4P"A"wC'
+    assert sound_problems(head + '!repeat)!!ending)!|!ending!"3"wC!end!!ending)!|') == []
+    assert sound_problems(head + "|") == [OPEN_AT_END]
+
+
+def test_an_excerpt_may_end_with_what_goes_on() -> None:
+    for excerpt in (False, True):
+        walk = Sound('|!ending!"1"T4:4P"A"wC-|', excerpt=excerpt)
+        assert (END_OF_TEXT in walk.allowed) is excerpt

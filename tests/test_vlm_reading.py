@@ -135,3 +135,14 @@ def test_a_system_gives_a_sample_of_each_staff_and_a_question_has_all(records: l
     assert all(len(sample.strips) == 1 and sample.prompt == "" for sample in samples)
     asked = samples_of(replace(record, phase="extraction", prompt="Which clefs?", answer=json.dumps({"clefs": []})))
     assert [len(sample.strips) for sample in asked] == [len(samples)]
+
+
+def test_staves_of_lines_thinner_than_a_pixel_are_found() -> None:
+    picture = np.full((200, 500), 255, np.uint8)
+    for top in (30, 120):
+        picture[top : top + 21 : 5, 20:480] = 222
+        for left in range(60, 440, 40):  # heads
+            picture[top + 6 : top + 10, left : left + 6] = 0
+    picture[30:141, 20] = 60
+    systems = strips(Image.fromarray(picture))
+    assert [len(system) for system in systems] == [2]

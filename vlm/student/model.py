@@ -140,7 +140,9 @@ def load_reader(folder: str | Path) -> ScoreReader:
     """A reader of a folder. ConfigError where there is none, or one of another version."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     folder = Path(folder)
     try:
         about = json.loads((folder / "reader.json").read_text(encoding="utf-8"))
