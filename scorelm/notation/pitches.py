@@ -21,7 +21,7 @@ PITCH_OF: dict[str, tuple[str, int, int]] = {  # lexeme -> step, octave, alterat
     for octave in OCTAVES
     for step in "CDEFGAB"
 }
-_SPELLED: dict[tuple[str, int, Fraction | int], str] = {pitch: lexeme for lexeme, pitch in PITCH_OF.items()}
+LEXEME_OF: dict[tuple[str, int, Fraction | int], str] = {pitch: lexeme for lexeme, pitch in PITCH_OF.items()}
 
 MAX_ALTER = 12  # semitones
 
@@ -38,7 +38,7 @@ def accidental(alter: Fraction | int) -> str:
 
 def spell_pitch(step: str, octave: int, alter: Fraction | int = 0) -> str:
     """``^F`` is F sharp 4."""
-    spelled = _SPELLED.get((step, octave, alter))
+    spelled = LEXEME_OF.get((step, octave, alter))
     if spelled is not None:
         return spelled
     if octave not in OCTAVES:

@@ -81,7 +81,7 @@ def strip(score: Score, profile: str = "core") -> Score:
     def keep(marks: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
         return tuple(m for m in marks if not isinstance(m, Mark) or m.name in kept)
 
-    return normalise(_map_score(score, marks=keep))
+    return normalise(map_score(score, marks=keep))
 
 
 def extract(score: Score, measures: tuple[int, int] | None = None, parts: Sequence[int | str] | None = None) -> Score:
@@ -183,17 +183,20 @@ def interval_size(interval: str) -> tuple[int, int]:
     return (-steps, -semitones) if sign == "-" else (steps, semitones)
 
 
+def moved_pitch(pitch: Pitch, steps: int, semitones: int) -> Pitch:
+    """A pitch so many diatonic steps and semitones higher."""
+    octave, index = divmod(7 * pitch.octave + STEPS.index(pitch.step) + steps, 7)
+    sounding = 12 * (pitch.octave - octave) + _NATURAL[pitch.step] + pitch.alter + semitones
+    return Pitch(STEPS[index], octave, sounding - _NATURAL[STEPS[index]])
+
+
 def transpose(score: Score, interval: str) -> Score:
     """Every pitch and key by an interval ("M2", "-m3", "P8"), spelled as the interval says."""
     steps, semitones = interval_size(interval)
     fifths = 7 * semitones - 12 * steps  # of the interval: M2 is two fifths up
 
     def pitch(p: Pitch) -> Pitch:
-        position = 7 * p.octave + STEPS.index(p.step) + steps
-        octave, index = divmod(position, 7)
-        step = STEPS[index]
-        sounding = 12 * p.octave + _NATURAL[p.step] + p.alter + semitones
-        return Pitch(step, octave, sounding - 12 * octave - _NATURAL[step])
+        return moved_pitch(p, steps, semitones)
 
     def attribute(mark: Attribute) -> Attribute:
         if not isinstance(mark, Key):
@@ -203,20 +206,20 @@ def transpose(score: Score, interval: str) -> Score:
             return replace(mark, alters=tuple((p.step, p.alter) for p in moved))
         return replace(mark, fifths=mark.fifths + fifths)
 
-    return normalise(_map_score(score, marks=lambda marks: tuple(map(attribute, marks)), pitch=pitch, steps=steps))
+    return normalise(map_score(score, marks=lambda marks: tuple(map(attribute, marks)), pitch=pitch, steps=steps))
 
 
 def _same(marks: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
     return marks
 
 
-def _map_score(
+def map_score(
     score: Score,
     marks: Callable[[tuple[Attribute, ...]], tuple[Attribute, ...]] = _same,
     pitch: Callable[[Pitch], Pitch] | None = None,
     steps: int = 0,
 ) -> Score:
-    """A score with its marks and pitches replaced; rests' places move by ``steps``."""
+    """A score with its marks and pitches replaced; rests' places move by ``steps``. It is not made canonical."""
 
     def plain(found: tuple[Mark, ...]) -> tuple[Mark, ...]:
         return tuple(m for m in marks(found) if isinstance(m, Mark)) if found else found

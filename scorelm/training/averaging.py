@@ -24,8 +24,11 @@ class Averaged:
             return
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        for name, parameter in _free(model):
-            self.weights[name].lerp_(parameter.detach().float(), 1 - decay)
+        names, parameters = zip(*_free(model))
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                [self.weights[name] for name in names], [p.detach().float() for p in parameters], 1 - decay
+            )
 
     def restore(self, steps: int, weights: dict[str, torch.Tensor]) -> None:
         self.steps = steps

@@ -13,13 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from scorelm.config import TrainConfig
-from scorelm.errors import ScoreError
+from scorelm.errors import ConfigError, ScoreError
 from scorelm.notation.reader import parse
 from scorelm.notation.transform import extract, transpose
 from scorelm.notation.writer import write
 from scorelm.tokenizer import Tokens
 from scorelm.training.corpus import Corpus, intervals_of
+from scorelm.training.keys import Keys
 from scorelm.training.windows import Window, windows
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ class Batch:
     labels: torch.Tensor  # (batch, time); IGNORED where nothing is learnt
     positions: torch.Tensor | None = None  # (batch, time); None: 0, 1, 2, ...
     pieces: torch.Tensor | None = None  # (batch, time), which window each token is of; None: a row is one
+    texts: tuple[int, ...] = ()  # the number of each row's text in the corpus; of a packed row, of the first
 
     def inputs(self) -> dict[str, torch.Tensor]:
         """What the model is called with."""
@@ -71,7 +75,7 @@ class Batch:
     def to(self, device: Any) -> Batch:
         return replace(
             self,
-            **{name: None if value is None else value.to(device) for name, value in vars(self).items()},
+            **{name: value.to(device) for name, value in vars(self).items() if hasattr(value, "to")},
         )
 
 
@@ -87,8 +91,10 @@ class Batches:
         self.place = place
         self.process = process
         self.processes = processes
-        self.remembered: OrderedDict[tuple[int, str, tuple[int, ...]], list[Window]] = OrderedDict()
+        self.learnt = corpus.learnt(config.fold)
+        self.remembered: OrderedDict[tuple[int, str, tuple[int, ...] | None], list[Window]] = OrderedDict()
         self.remembered_tokens = 0
+        self.keys = _keys(tokens)
         self.variants: dict[int, tuple[list[str], int]] = {}  # of each text: intervals to its keys, number of parts
 
     def __iter__(self) -> Iterator[Batch]:
@@ -96,7 +102,7 @@ class Batches:
         size = self.config.batch_size * self.processes * BATCHES_A_BLOCK
         while True:
             epoch = self.place.epoch
-            order = list(range(len(self.corpus)))
+            order = list(self.learnt)
             self._random(epoch).shuffle(order)
             for block in range(self.place.block, -(-len(order) // size)):
                 batches = self._block(order[block * size : (block + 1) * size], epoch, block)
@@ -133,17 +139,38 @@ class Batches:
         chosen = tuple(range(1, parts + 1))
         if parts > 1 and chance.random() < self.config.part_subsets:
             chosen = tuple(sorted(chance.sample(chosen, chance.randrange(1, parts))))
-        kept = number, interval, chosen
+        found = self._remembered(number, "P1", chosen if len(chosen) < parts else None)
+        if interval == "P1":
+            return found
+        moved = self.keys and [self.keys.moved(np.array(window.ids), interval) for window in found]
+        if not moved or any(ids is None for ids in moved):
+            return self._remembered(number, interval, chosen if len(chosen) < parts else None)
+        return [replace(window, ids=ids) for window, ids in zip(found, moved)]
+
+    def _remembered(self, number: int, interval: str, parts: tuple[int, ...] | None) -> list[Window]:
+        """The windows of a text in a key; parts: some of its parts alone, from 1."""
+        kept = number, interval, parts
         found = self.remembered.pop(kept, None)
         if found is None:
-            text = _variant(self.corpus.row(number)[0], interval, chosen if len(chosen) < parts else None)
-            found = windows(text, self.tokens.encode, self.tokens.end, self.config.max_length)
+            text = _variant(self.corpus.row(number)[0], interval, parts)
+            found = [
+                replace(window, positions=self.tokens.positions(window.ids), text=number)
+                for window in windows(text, self.tokens.encode, self.tokens.end, self.config.max_length)
+            ]
             self.remembered_tokens += sum(len(window.ids) for window in found)
         self.remembered[kept] = found
         while self.remembered_tokens > REMEMBERED_TOKENS:
             _, old = self.remembered.popitem(last=False)
             self.remembered_tokens -= sum(len(window.ids) for window in old)
         return found
+
+
+def _keys(tokens: Tokens) -> Keys | None:
+    """How tokens go to other keys; None where they are a Pythia's sub-words."""
+    try:
+        return Keys(tokens.vocabulary)
+    except ConfigError:
+        return None
 
 
 def _variant(text: str, interval: str, parts: tuple[int, ...] | None) -> str:
@@ -186,13 +213,14 @@ def _batch(rows: list[list[Window]], tokens: Tokens) -> Batch:
         at = 0
         for number, window in enumerate(row):
             stop = at + len(window.ids)
-            ids[i, at:stop] = torch.tensor(window.ids)
+            ids[i, at:stop] = torch.as_tensor(window.ids)
             labels[i, at + window.judged : stop] = ids[i, at + window.judged : stop]
             pieces[i, at:stop] = number
-            where = tokens.positions(window.ids)
+            where = tokens.positions(window.ids) if window.positions is None else window.positions
             if where is None and packed:
                 where = list(range(len(window.ids)))
             if where is not None:
                 positions[i, at:stop] = torch.tensor(where)
             at = stop
-    return Batch(ids, labels, positions if tokens.timed or packed else None, pieces if packed else None)
+    texts = tuple(row[0].text for row in rows)
+    return Batch(ids, labels, positions if tokens.timed or packed else None, pieces if packed else None, texts)

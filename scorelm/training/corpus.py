@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import zlib
 from array import array
+from bisect import bisect_right
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from scorelm.errors import ConfigError, ScoreError
 from scorelm.notation.model import Key, Score
@@ -17,34 +21,66 @@ INTERVALS = "P1 m2 A1 M2 m3 A2 M3 P4 A4 d5 -P4 -M3 -m3 -M2 -m2 -A1".split()
 
 
 class Corpus:
-    """``folder/split.jsonl``, of which only the places of its lines are kept. ConfigError where it is missing."""
+    """``folder/split.jsonl`` of one folder or of several (with commas between them), of which only the places of its
+    lines are kept. ConfigError where one is missing."""
 
-    def __init__(self, folder: str | Path, split: str) -> None:
-        self.path = Path(folder) / f"{split}.jsonl"
-        if not self.path.is_file():
-            raise ConfigError(f"{self.path}: no such file; make the dataset with: python generate_data.py")
-        self.places = array("Q", [0])
-        with self.path.open("rb") as file:
-            for line in file:
-                self.places.append(self.places[-1] + len(line))
-        if len(self) == 0:
-            raise ConfigError(f"{self.path}: is empty")
-        for number in {0, len(self) - 1}:  # a wrong file is refused before any work
-            self.row(number)
+    def __init__(self, folders: str | Path, split: str) -> None:
+        self.paths = [Path(folder) / f"{split}.jsonl" for folder in str(folders).split(",")]
+        self.places: list[array[int]] = []
+        for path in self.paths:
+            if not path.is_file():
+                raise ConfigError(f"{path}: no such file; make the dataset with: python generate_data.py")
+            places = array("Q", [0])
+            with path.open("rb") as file:
+                for line in file:
+                    places.append(places[-1] + len(line))
+            if len(places) == 1:
+                raise ConfigError(f"{path}: is empty")
+            self.places.append(places)
+        self.ends = list(accumulate(len(places) - 1 for places in self.places))
+        for end in self.ends:  # a wrong file is refused before any work
+            self.row(end - 1)
+        self.row(0)
 
     def __len__(self) -> int:
-        return len(self.places) - 1
+        return self.ends[-1]
 
     def row(self, number: int) -> tuple[str, float]:
         """(text, quarters) of a line, from 0. ConfigError where it holds none."""
-        with self.path.open("rb") as file:
-            file.seek(self.places[number])
-            line = file.read(self.places[number + 1] - self.places[number])
+        row, where = self._row(number)
         try:
-            row = json.loads(line)
             return str(row["text"]), float(row["quarters"])
         except (ValueError, KeyError, TypeError):
-            raise ConfigError(f"{self.path}: line {number + 1} is no row with text and quarters") from None
+            raise ConfigError(f"{where} is no row with text and quarters") from None
+
+    def in_fold(self, number: int, fold: str) -> bool:
+        """Whether a text belongs to a fold: "2/4" is the second of four. All texts made of one source are in one."""
+        which, folds = map(int, fold.split("/"))
+        source = str(self._row(number)[0].get("source", number))
+        return zlib.crc32(source.encode()) % folds == which - 1
+
+    def learnt(self, fold: str | None) -> list[int]:
+        """The numbers of the texts that are outside of a fold; None: of all. ConfigError where none is left."""
+        out = [number for number in range(len(self)) if fold is None or not self.in_fold(number, fold)]
+        if not out:
+            raise ConfigError(f"{self.paths[0]}: all of its texts are in the fold {fold}")
+        return out
+
+    def _row(self, number: int) -> tuple[dict[str, Any], str]:
+        which = bisect_right(self.ends, number)
+        line_number = number - (self.ends[which - 1] if which else 0)
+        path, places = self.paths[which], self.places[which]
+        where = f"{path}: line {line_number + 1}"
+        with path.open("rb") as file:
+            file.seek(places[line_number])
+            line = file.read(places[line_number + 1] - places[line_number])
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise ConfigError(f"{where} is no row with text and quarters")
+        return row, where
 
 
 def intervals_of(score: Score) -> list[str]:

@@ -1,6 +1,7 @@
 """Train the student: a small GPT-NeoX (the Pythia architecture) on score text, alone or under accelerate.
 
 batches -> model -> loss -> optimizers -> averaged weights; best of these by bits per quarter note on validation
+(of the first of several datasets)
 
 Randomness comes from the seed, the step and the process alone, so a run that was killed goes on from its last
 checkpoint as if nothing had happened.
@@ -27,6 +28,7 @@ from scorelm.training.models import prepare_model
 from scorelm.training.optimizers import build_optimizers, rate_factor, set_rates
 from scorelm.training.output import save
 from scorelm.training.progress import Progress
+from scorelm.training.teachers import Teachers, loss_with
 
 # settings that a run may go on with though they were others before
 FREE = frozenset(
@@ -54,7 +56,7 @@ class Trainer:
         logging.disable_progress_bar()
         self.config = config
         self.corpus = Corpus(config.dataset_dir, "train")
-        validation = Corpus(config.dataset_dir, "validation")
+        validation = Corpus(config.dataset_dir.split(",")[0], "validation")
         if config.threads:
             torch.set_num_threads(config.threads)
         self.accelerator = _accelerator(config)
@@ -80,6 +82,9 @@ class Trainer:
         kind = "adamw" if self.deepspeed else config.optimizer
         optimizers = build_optimizers(model, config, kind)
         self.model, *self.optimizers = self.accelerator.prepare(model, *optimizers)
+        self.teachers = None
+        if config.teachers is not None:
+            self.teachers = Teachers(config, self.tokens, self.corpus, self.accelerator.device)
         self.averaged = Averaged(self.plain, config.ema_decay)
         self.step = self.tokens_seen = self.worse = 0
         self.place = Place()
@@ -164,9 +169,14 @@ class Trainer:
             with accelerator.autocast():
                 logits = self.model(**batch.inputs()).logits  # (batch, time, vocabulary)
             targets = batch.targets()
-            loss = torch.nn.functional.cross_entropy(
-                logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED
-            )
+            if self.teachers is not None:
+                with accelerator.autocast():
+                    expected, taught = self.teachers.expected(batch)
+                loss = loss_with(logits, targets, expected, taught, self.config.teacher_share)
+            else:
+                loss = torch.nn.functional.cross_entropy(
+                    logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED
+                )
             accelerator.backward(loss)
             if accelerator.sync_gradients and not self.deepspeed:
                 accelerator.clip_grad_norm_(self.model.parameters(), 1.0)

@@ -17,6 +17,8 @@ TARGETS = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]  # GPT-
 
 def prepare_model(config: TrainConfig) -> tuple[Any, Tokens]:
     """The model and its tokens. ConfigError where it cannot be had or does not fit its tokenizer."""
+    if config.start is not None:
+        return started(config.start, config.dropout)
     if config.model_name is None:
         model, tokenizer = new_model(config)
         return model, Tokens(tokenizer, is_timed(model.config))
@@ -60,6 +62,18 @@ def new_model(config: TrainConfig) -> tuple[Any, Any]:
     if config.positions == TIME:
         model.config.scorelm_positions = TIME
     return model, tokenizer
+
+
+def started(folder: str, dropout: float = 0.0) -> tuple[Any, Tokens]:
+    """The model of a folder of train.py, to be trained on."""
+    import torch
+
+    model, tokens = load_model(folder)
+    model.config.hidden_dropout = dropout
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Dropout):
+            layer.p = dropout
+    return model, tokens
 
 
 def _loaded(config: TrainConfig) -> tuple[Any, Tokens]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scorelm.errors import ScoreError
@@ -15,10 +15,13 @@ Encoder = Callable[[str], list[int]]  # of a text, without its end
 
 @dataclass(frozen=True)
 class Window:
-    """Token ids, of which those from ``judged`` on are learnt: the ones before repeat the last window's end."""
+    """Token ids (a list or an array), of which those from ``judged`` on are learnt: the ones before repeat the last
+    window's end."""
 
-    ids: list[int]
+    ids: Sequence[int]
     judged: int = 1
+    positions: Sequence[float] | None = None  # where they are known; see ``Tokens.positions``
+    text: int = 0  # of the corpus
 
 
 def windows(text: str, encode: Encoder, end: int, longest: int) -> list[Window]:

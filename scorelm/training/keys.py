@@ -1,0 +1,58 @@
+"""Token ids -> the ids of the same music in another key, by a table for each interval.
+
+An interval changes the lexemes of pitches and of key signatures alone, so a text need not be parsed and written again
+for each of its keys. What has no such lexeme there (a double sharp, eight flats) takes the long way,
+``notation.transform.transpose``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from scorelm.notation.lexemes import ACCIDENTALS, IDS
+from scorelm.notation.model import Pitch
+from scorelm.notation.pitches import LEXEME_OF, PITCH_OF
+from scorelm.notation.transform import interval_size, moved_pitch
+from scorelm.vocabulary import Vocabulary
+
+Ids = np.ndarray[Any, np.dtype[np.int32]]
+
+_LONG_WAY = -1
+_SPELLED_OTHERWISE = (*ACCIDENTALS, "%", "K!", "n")  # the lexemes behind these say more, or other things, than alone
+
+
+class Keys:
+    """The tables of a vocabulary, each made when its interval is first asked for."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.quote = vocabulary.ids['"']
+        self.tables: dict[str, Ids] = {}
+
+    def moved(self, ids: Ids, interval: str) -> Ids | None:
+        """``ids`` in the key an interval away ("M2", "-m3"); None where it takes the long way."""
+        if interval not in self.tables:
+            self.tables[interval] = self._table(interval)
+        quotes = ids == self.quote
+        outside = (np.cumsum(quotes) - quotes) % 2 == 0  # a letter in a string is no pitch
+        out = np.where(outside, self.tables[interval][ids], ids)
+        return None if (out == _LONG_WAY).any() else out
+
+    def _table(self, interval: str) -> Ids:
+        steps, semitones = interval_size(interval)
+        fifths = 7 * semitones - 12 * steps
+        lexemes: dict[str, str | None] = {lexeme: lexeme for lexeme in IDS}
+        lexemes |= dict.fromkeys(_SPELLED_OTHERWISE)
+        for n in range(-7, 8):
+            lexemes[f"K{n}"] = f"K{n + fifths}" if abs(n + fifths) <= 7 else None
+        for lexeme, known in PITCH_OF.items():
+            pitch = moved_pitch(Pitch(*known), steps, semitones)
+            lexemes[lexeme] = LEXEME_OF.get((pitch.step, pitch.octave, pitch.alter))
+        out = []
+        for token in self.vocabulary.tokens:
+            moved = [lexemes[lexeme] for lexeme in token]
+            spelled = "".join(lexeme for lexeme in moved if lexeme is not None)
+            out.append(_LONG_WAY if None in moved else self.vocabulary.ids.get(spelled, _LONG_WAY))
+        return np.array(out, np.int32)
