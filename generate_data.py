@@ -30,6 +30,10 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--extra", action="store_true", help="train also on the chorales that no published split holds")
     out.add_argument("--validation", type=float, default=0.1, metavar="SHARE", help="of own scores; default: 0.1")
     out.add_argument("--test", type=float, default=0.1, metavar="SHARE", help="of own scores; default: 0.1")
+    out.add_argument(
+        "--doubled", type=float, default=0.0, metavar="SHARE", help="of the training texts that stand there once more,"
+        " with instruments that play with their voices; default: 0",
+    )  # fmt: skip
     out.add_argument("--workers", type=int, metavar="N", help="processes; default: 1, with --ray as many as CPUs")
     out.add_argument(
         "--file-timeout", type=float, default=1800, metavar="SECONDS", help="for one file; 0: none; default: 1800"
@@ -61,6 +65,8 @@ def work(options: argparse.Namespace) -> int:
     strip(Score(), options.profile)  # refuses an unknown profile before any work
     if min(options.validation, options.test) < 0 or options.validation + options.test >= 1:
         raise ConfigError("--validation and --test are shares: each from 0, together below 1")
+    if not 0 <= options.doubled <= 1:
+        raise ConfigError("--doubled is a share: 0 to 1")
     if options.file_timeout < 0 or (options.workers is not None and options.workers < 1):
         raise ConfigError("--file-timeout is 0 or more, --workers 1 or more")
     with contextlib.ExitStack() as stack:
@@ -94,8 +100,9 @@ def make(options: argparse.Namespace, read: dataset.Read) -> dataset.Report:
 
     found = dataset.gather(options.scores, options.extra) if options.scores else dataset.chorales(options.extra)
     return dataset.make(
-        found, options.output, options.profile, validation=options.validation, test=options.test, read=read
-    )
+        found, options.output, options.profile, validation=options.validation, test=options.test, read=read,
+        doubled=options.doubled,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

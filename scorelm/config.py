@@ -67,6 +67,7 @@ class TrainConfig:
     part_subsets: float = 0.0  # share of the texts that are read with some of their parts alone
     mixed_precision: str = "auto"  # "bf16", "no", or bf16 where the processor has it
     threads: int = 0  # of the CPU; 0: torch decides
+    workers: int = 0  # processes that cut all texts before training, for which a GPU would wait; 0: they are cut as they come
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -77,7 +78,7 @@ class TrainConfig:
         for name in POSITIVE:
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} must be above 0, not {getattr(self, name)}")
-        for name in "warmup_steps weight_decay patience save_steps threads".split():
+        for name in "warmup_steps weight_decay patience save_steps threads workers".split():
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be 0 or more, not {getattr(self, name)}")
         if self.fold is not None and not _is_fold(self.fold):

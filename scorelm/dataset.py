@@ -12,6 +12,7 @@ import glob
 import hashlib
 import json
 import os
+import random
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -23,8 +24,10 @@ from typing import Any
 from scorelm import __version__, processes, remote
 from scorelm.api import load_all
 from scorelm.errors import ConfigError, ScorelmError, SourceError
+from scorelm.notation import doubling
 from scorelm.notation.lexemes import cut
 from scorelm.notation.model import Score, chords
+from scorelm.notation.reader import parse
 from scorelm.notation.transform import strip
 from scorelm.notation.writer import write
 
@@ -204,6 +207,7 @@ def make(
     test: float = 0.1,
     file_timeout_s: float = 0.0,
     read: Read | None = None,
+    doubled: float = 0.0,
 ) -> Report:
     """Write ``folder/{train,validation,test}.jsonl``, and ``failed.jsonl`` for what could not be read.
 
@@ -211,6 +215,7 @@ def make(
     workers: processes; 0 to read in this one, where a file that kills its process or hangs is not survived
     file_timeout_s: a file that takes longer is given up; 0 for no limit
     read: another way to read the works, in order, instead of workers
+    doubled: share of the training texts that stand there once more, with instruments that play with their voices
 
     ``notices.jsonl`` names what was guessed and left out of MIDI, ABC and Humdrum.
 
@@ -223,13 +228,13 @@ def make(
         url, job = str(folder), _fingerprint(works, profile)
         with tempfile.TemporaryDirectory(prefix="scorelm-") as staging:
             shards = remote.Shards(url, job)
-            report, new = _make(works, shards, Path(staging), profile, validation, test, read)
+            report, new = _make(works, shards, Path(staging), profile, validation, test, read, doubled)
             remote.publish(url, job, new, gone=[f"{name}.jsonl" for name in BESIDE if f"{name}.jsonl" not in new])
         return report
     folder = Path(remote.local(str(folder)))
     folder.mkdir(parents=True, exist_ok=True)
     journal = Journal(folder / ".unfinished.jsonl", works, profile)
-    report, new = _make(works, journal, folder, profile, validation, test, read)
+    report, new = _make(works, journal, folder, profile, validation, test, read, doubled)
     for name, path in new.items():
         os.replace(path, folder / name)
     for name in (f"{name}.jsonl" for name in BESIDE):
@@ -247,6 +252,7 @@ def _make(
     validation: float,
     test: float,
     read: Read,
+    doubled: float,
 ) -> tuple[Report, dict[str, Path]]:
     """Fill the journal, then write what is in it; returns the new files, under temporary names, by their names."""
     if journal.done:
@@ -271,15 +277,25 @@ def _make(
                 if "notices" in row:
                     report.noticed.append({"source": work.source, "notices": row.pop("notices")})
                     files["notices"].write(json.dumps(report.noticed[-1], ensure_ascii=False) + "\n")
-                files[split].write(json.dumps(row, ensure_ascii=False) + "\n")
-                report.works[split] += 1
-                report.notes += row["notes"]
-                report.quarters += row["quarters"]
-                report.lexemes += len(cut(row["text"]))
+                for written in (row, *(_doubled(row, doubled) if split == "train" and doubled else ())):
+                    files[split].write(json.dumps(written, ensure_ascii=False) + "\n")
+                    report.works[split] += 1
+                    report.notes += written["notes"]
+                    report.quarters += written["quarters"]
+                    report.lexemes += len(cut(written["text"]))
     for name, lines in (("failed", report.failed), ("notices", report.noticed)):
         if not lines:
             new.pop(f"{name}.jsonl").unlink()
     return report, new
+
+
+def _doubled(row: dict[str, Any], share: float) -> list[dict[str, Any]]:
+    """Sometimes a row more, of its music with instruments that play with the voices; its name tells which and how."""
+    chance = random.Random(row["source"])
+    if chance.random() >= share:
+        return []
+    score = doubling.doubled(parse(row["text"]), chance)
+    return [] if score is None else [{**row, "text": write(score), **counts(score)}]
 
 
 class Journal:

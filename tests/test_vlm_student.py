@@ -28,7 +28,8 @@ from vlm.data.rendered import engraving
 from vlm.reading.staves import strips
 from vlm.student.beam import BLANK, Prefix, search
 from vlm.student.config import StudentConfig
-from vlm.student.loop import Distillation, predictions, tensors
+from vlm.student.feed import made_ready
+from vlm.student.loop import Distillation, predictions
 from vlm.student.model import load_reader
 from vlm.student.samples import letters, read_samples, spoken, words
 from vlm.student.transcribe import Transcriber
@@ -114,7 +115,7 @@ def test_what_is_saved_reads_as_what_was_trained(config: StudentConfig, trained:
     assert not reader.training
     sample = next(s for s in read_samples(Path(config.dataset_dir, "strips", "train", "0.npz")) if not s.prompt)
     with torch.no_grad():
-        logits, targets = predictions(reader, tensors([sample], reader.tokens, "cpu"))
+        logits, targets = predictions(reader, made_ready([sample], reader.tokens).on("cpu"))
     assert logits.shape[:2] == targets.shape
     assert torch.isfinite(logits).all()
 
@@ -124,7 +125,7 @@ def test_the_numpy_reader_says_what_torch_says(config: StudentConfig, trained: d
     sample = next(s for s in read_samples(Path(config.dataset_dir, "strips", "train", "0.npz")) if not s.prompt)
     said = spoken(sample, transcriber.tokens)
     with torch.no_grad():
-        expected = predictions(transcriber.reader, tensors([sample], transcriber.tokens, "cpu"))[0][0]
+        expected = predictions(transcriber.reader, made_ready([sample], transcriber.tokens).on("cpu"))[0][0]
     with torch.inference_mode():
         columns, own = transcriber._columns([sample.strips[0].astype("float32") / 255])
         prefix = transcriber.reader.prefixes(columns, own, [1])[0].numpy()

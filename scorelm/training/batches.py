@@ -7,10 +7,13 @@ with others of like length.
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,40 +132,75 @@ class Batches:
             groups.append(groups[len(groups) % whole])
         return [_batch(group, self.tokens) for group in groups[self.process :: self.processes]]
 
+    def prepare(self, workers: int) -> None:
+        """Cut all texts in all keys, as far as they are remembered, by so many processes: what a GPU would wait for."""
+        pool = ProcessPoolExecutor(workers, get_context("fork"), initializer=_begin, initargs=(self,))
+        with pool:
+            for number, (variants, found) in zip(self.learnt, pool.map(_cut, self.learnt, chunksize=8)):
+                self.variants[number] = variants
+                for interval, some in found:
+                    self._remember((number, interval, None), some)
+
     def _windows(self, number: int, chance: random.Random) -> list[Window]:
         """The windows of a text in a key, and sometimes with some of its parts alone, as chance chooses."""
+        intervals, parts = self._variants(number)
+        interval = chance.choice(intervals)
+        chosen = None
+        if parts > 1 and chance.random() < self.config.part_subsets:
+            chosen = tuple(sorted(chance.sample(range(1, parts + 1), chance.randrange(1, parts))))
+        return self._in_key(number, interval, chosen)
+
+    def _variants(self, number: int) -> tuple[list[str], int]:
+        """The intervals to a text's keys, and its number of parts."""
         if number not in self.variants:
             score = parse(self.corpus.row(number)[0])
             self.variants[number] = intervals_of(score) if self.config.transpose else ["P1"], len(score.parts)
-        intervals, parts = self.variants[number]
-        interval = chance.choice(intervals)
-        chosen = tuple(range(1, parts + 1))
-        if parts > 1 and chance.random() < self.config.part_subsets:
-            chosen = tuple(sorted(chance.sample(chosen, chance.randrange(1, parts))))
-        found = self._remembered(number, "P1", chosen if len(chosen) < parts else None)
-        if interval == "P1":
-            return found
-        moved = self.keys and [self.keys.moved(np.array(window.ids), interval) for window in found]
-        if not moved or any(ids is None for ids in moved):
-            return self._remembered(number, interval, chosen if len(chosen) < parts else None)
-        return [replace(window, ids=ids) for window, ids in zip(found, moved)]
+        return self.variants[number]
 
-    def _remembered(self, number: int, interval: str, parts: tuple[int, ...] | None) -> list[Window]:
+    def _in_key(self, number: int, interval: str, parts: tuple[int, ...] | None = None) -> list[Window]:
         """The windows of a text in a key; parts: some of its parts alone, from 1."""
-        kept = number, interval, parts
-        found = self.remembered.pop(kept, None)
-        if found is None:
+        if (number, interval, parts) not in self.remembered and interval != "P1" and self.keys is not None:
+            found = self._in_key(number, "P1", parts)
+            moved = [self.keys.moved(np.array(window.ids), interval) for window in found]
+            if all(ids is not None for ids in moved):
+                return [replace(window, ids=ids) for window, ids in zip(found, moved)]
+        found = self.remembered.pop((number, interval, parts), None)
+        if found is not None:
+            self.remembered_tokens -= sum(len(window.ids) for window in found)
+        else:
             text = _variant(self.corpus.row(number)[0], interval, parts)
             found = [
                 replace(window, positions=self.tokens.positions(window.ids), text=number)
                 for window in windows(text, self.tokens.encode, self.tokens.end, self.config.max_length)
             ]
-            self.remembered_tokens += sum(len(window.ids) for window in found)
+        self._remember((number, interval, parts), found)
+        return found
+
+    def _remember(self, kept: tuple[int, str, tuple[int, ...] | None], found: list[Window]) -> None:
         self.remembered[kept] = found
+        self.remembered_tokens += sum(len(window.ids) for window in found)
         while self.remembered_tokens > REMEMBERED_TOKENS:
             _, old = self.remembered.popitem(last=False)
             self.remembered_tokens -= sum(len(window.ids) for window in old)
-        return found
+
+
+_of_this_process: Batches  # what a process of ``prepare`` works for
+
+
+def _begin(batches: Batches) -> None:
+    global _of_this_process
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads are not in a forked process
+    _of_this_process = batches
+
+
+def _cut(number: int) -> tuple[tuple[list[str], int], list[tuple[str, list[Window]]]]:
+    """A text's variants, and its windows in those keys that no table leads to."""
+    batches = _of_this_process
+    batches.remembered.clear()
+    variants = batches._variants(number)
+    for interval in variants[0]:
+        batches._in_key(number, interval)
+    return variants, [(interval, found) for (_, interval, _), found in batches.remembered.items()]
 
 
 def _keys(tokens: Tokens) -> Keys | None:

@@ -32,7 +32,7 @@ from scorelm.training.teachers import Teachers, loss_with
 
 # settings that a run may go on with though they were others before
 FREE = frozenset(
-    "output_dir max_steps max_minutes eval_steps save_steps save_total_limit resume patience tensorboard threads".split()
+    "output_dir max_steps max_minutes eval_steps save_steps save_total_limit resume patience tensorboard threads workers".split()
 )
 
 
@@ -115,6 +115,8 @@ class Trainer:
             self.corpus, self.tokens, config, self.place,
             self.accelerator.process_index, self.accelerator.num_processes,
         )  # fmt: skip
+        if config.workers:
+            batches.prepare(config.workers)
         stream = iter(batches)
         self.since = time.monotonic()
         finished = self.step >= config.max_steps

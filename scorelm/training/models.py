@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from scorelm.config import TrainConfig
@@ -68,6 +69,8 @@ def started(folder: str, dropout: float = 0.0) -> tuple[Any, Tokens]:
     """The model of a folder of train.py, to be trained on."""
     import torch
 
+    if not Path(folder, "config.json").is_file():
+        raise ConfigError(f"{folder}: holds no model of train.py")
     model, tokens = load_model(folder)
     model.config.hidden_dropout = dropout
     for layer in model.modules():

@@ -41,13 +41,14 @@ class StudentConfig:
     resume: bool = False
     mixed_precision: str = "auto"
     threads: int = 0  # of the CPU; 0: torch decides
+    workers: int = 0  # processes that make batches for a GPU, with all samples in memory; 0: they are made as they come
     seed: int = 1
 
     def __post_init__(self) -> None:
         for name in POSITIVE:
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} must be above 0, not {getattr(self, name)}")
-        for name in "warmup_steps weight_decay save_steps threads encoder_steps alignment_steps extraction_steps analysis_steps".split():
+        for name in "warmup_steps weight_decay save_steps threads workers encoder_steps alignment_steps extraction_steps analysis_steps".split():
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be 0 or more, not {getattr(self, name)}")
         for name in ("dropout", "ema_decay", "min_lr_ratio", "ctc_share"):

@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -35,18 +35,17 @@ from scorelm.training.optimizers import build_optimizers, rate_factor, set_rates
 from scorelm.training.progress import Progress
 from vlm.data.answers import Taught
 from vlm.data.record import ALIGNMENT, PHASES
-from vlm.reading.staves import HEIGHT
 from vlm.student.card import FIGURES, figures_of, reader_card
 from vlm.student.config import StudentConfig
+from vlm.student.feed import Ready, feed, made_ready
 from vlm.student.model import ScoreReader, Shape, load_reader, new_reader, save_reader
-from vlm.student.samples import Batches, Place, Sample, Spoken, kept, read_samples, spoken
-from vlm.student.vary import vary
+from vlm.student.samples import Batches, Place, Sample, kept, read_samples, spoken
 
 IGNORED = -100
 REHEARSED = 0.5  # share of the batches in the phases of words that are staves
 FREE = frozenset(
     "output_dir encoder_steps alignment_steps extraction_steps analysis_steps eval_steps eval_records save_steps "
-    "save_total_limit resume threads".split()
+    "save_total_limit resume threads workers".split()
 )
 
 
@@ -90,6 +89,7 @@ class Distillation:
         self.say = Progress(self.checkpoints.folder, self.accelerator.is_main_process, False)
         self.averaged = Averaged(self.reader, config.ema_decay)
         self.files = files
+        self.lengths: dict[tuple[str, str], int] = {}
         self.history: list[dict[str, Any]] = []
         self.done: dict[str, int] = dict.fromkeys(PHASES, 0)  # steps of each phase
         self.places: dict[str, Place] = {phase: Place() for phase in PHASES}
@@ -140,7 +140,7 @@ class Distillation:
             if not math.isfinite(loss):
                 raise ScoreError(f"the loss is {loss} at step {step} of {phase}: lower lr")
             self.done[phase] = step + 1
-            self.seen += len(batch)
+            self.seen += len(batch) * self.accelerator.num_processes
             total = sum(self.done.values())
             self.say.add(step=total, loss=loss)
             last = step + 1 == steps
@@ -155,20 +155,33 @@ class Distillation:
                 since, before = time.monotonic(), self.seen
                 self._save()
 
-    def _stream(self, phase: str) -> Iterator[list[Sample]]:
+    def _stream(self, phase: str) -> Iterator[Ready]:
+        accelerator = self.accelerator
         batches = Batches(
-            self.files, phase, self.config.batch_size * self.accelerator.num_processes, self._fits, self.config.seed,
+            self.files, phase, self.config.batch_size * accelerator.num_processes, self._fits, self.config.seed,
             self.places[phase], self.taught,
         )  # fmt: skip
-        for batch in batches:
-            self.places[phase] = batches.place
-            yield batch
+
+        def make(batch: list[Sample], place: Place) -> Ready:
+            own = batch[accelerator.process_index :: accelerator.num_processes] or batch[:1]
+            seen = self.config.seed, PHASES.index(phase), *astuple(place), accelerator.process_index
+            return made_ready(own, self.tokens, np.random.default_rng([number & 0x7FFFFFFF for number in seen]))
+
+        for ready in feed(batches, make, self.config.workers):
+            self.places[phase] = ready.place
+            yield ready
 
     def _fits(self, sample: Sample) -> bool:
         return (
             len(sample.strips) <= self.config.max_strips
-            and len(spoken(sample, self.tokens).ids) <= self.config.max_length
+            and self._length(sample.prompt, sample.answer) <= self.config.max_length
         )
+
+    def _length(self, prompt: str, answer: str) -> int:
+        """Tokens of a question and its answer."""
+        if (prompt, answer) not in self.lengths:
+            self.lengths[prompt, answer] = len(spoken(Sample((), prompt, answer, "", ""), self.tokens).ids)
+        return self.lengths[prompt, answer]
 
     def _alone(self, phase: str, step: int) -> bool:
         """Whether the encoder alone learns."""
@@ -179,15 +192,13 @@ class Distillation:
         steps, alone = self.steps(phase), self.config.encoder_steps if phase == ALIGNMENT else 0
         return (0, min(alone, steps)) if step < alone else (alone, steps)
 
-    def _learn(self, batch: list[Sample], step: int, alone: bool) -> float:
+    def _learn(self, batch: Ready, step: int, alone: bool) -> float:
         accelerator = self.accelerator
-        own = batch[accelerator.process_index :: accelerator.num_processes] or batch[:1]
         chance = hash((self.config.seed, PHASES.index(self.phase), step, accelerator.process_index)) & 0x7FFFFFFF
         torch.manual_seed(chance)
-        varied = np.random.default_rng(chance)
         self.model.train()
         with accelerator.autocast():
-            loss = self.model(*tensors(own, self.tokens, accelerator.device, varied), alone=alone)
+            loss = self.model(*batch.on(accelerator.device), alone=alone)
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
@@ -206,7 +217,7 @@ class Distillation:
         with self.averaged.swapped_in(self.reader), torch.no_grad():
             self.reader.eval()
             for at in range(0, len(some), self.config.batch_size):
-                batch = tensors(some[at : at + self.config.batch_size], self.tokens, self.accelerator.device)
+                batch = made_ready(some[at : at + self.config.batch_size], self.tokens).on(self.accelerator.device)
                 if phase == ALIGNMENT:
                     sums.update(_heard(self.reader, batch))
                 if not alone:
@@ -334,26 +345,6 @@ def _said(reader: ScoreReader, batch: tuple[Any, ...]) -> dict[str, float]:
 def _targets(ids: Sequence[torch.Tensor], judged: Sequence[int]) -> torch.Tensor:
     rows = [torch.cat([torch.full((start - 1,), IGNORED), row[start:].cpu()]) for row, start in zip(ids, judged)]
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED).to(ids[0].device)
-
-
-def tensors(
-    batch: Sequence[Sample], tokens: Any, device: Any, varied: np.random.Generator | None = None
-) -> tuple[Any, ...]:
-    """strips, widths, strips of each sample, ids, positions, where each begins to be judged
-
-    varied: draws each strip a little otherwise
-    """
-    every = [strip if varied is None else vary(strip, varied) for sample in batch for strip in sample.strips]
-    said: list[Spoken] = [spoken(sample, tokens) for sample in batch]
-    widest = max(strip.shape[1] for strip in every)
-    strips = torch.zeros(len(every), 1, HEIGHT, widest)
-    for i, strip in enumerate(every):
-        strips[i, 0, :, : strip.shape[1]] = torch.from_numpy(strip.astype("float32") / 255)
-    return (
-        strips.to(device), torch.tensor([strip.shape[1] for strip in every]).to(device),
-        [len(sample.strips) for sample in batch], [torch.tensor(s.ids).to(device) for s in said],
-        [torch.tensor(s.positions).to(device) for s in said], [s.judged for s in said],
-    )  # fmt: skip
 
 
 def predictions(reader: ScoreReader, batch: tuple[Any, ...]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -198,6 +198,7 @@ class Batches:
     ) -> None:  # fmt: skip
         """fits: of a sample, whether it is learnt from; taught: gives some samples a teacher's words"""
         self.files, self.phase, self.size, self.fits, self.seed, self.place = files, phase, size, fits, seed, place
+        self.read: dict[Path, list[Sample]] = {}  # the samples of files that stay in memory
         self.taught = taught or Taught(None, 0.0, seed)
 
     def __iter__(self) -> Iterator[list[Sample]]:
@@ -219,13 +220,17 @@ class Batches:
 
     def _block(self, files: Sequence[Path], epoch: int, block: int) -> list[list[Sample]]:
         chance = random.Random(f"{self.seed} {epoch} {block}")
-        of_phase = (self._said(s) for path in files for s in read_samples(path) if s.phase == self.phase)
-        found = [sample for sample in of_phase if self.fits(sample)]
+        every = (sample for path in files for sample in self.read.get(path) or self.samples(path))
+        found = [sample for sample in every if self.fits(sample)]
         chance.shuffle(found)
         found.sort(key=lambda sample: sample.width)
         batches = [found[at : at + self.size] for at in range(0, len(found), self.size)]
         chance.shuffle(batches)
         return batches
+
+    def samples(self, path: Path) -> list[Sample]:
+        """Those of the phase in a file."""
+        return [self._said(sample) for sample in read_samples(path) if sample.phase == self.phase]
 
     def _said(self, sample: Sample) -> Sample:
         """With a teacher's answer, where there is one; score text is the score's own."""
