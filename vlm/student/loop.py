@@ -5,8 +5,8 @@
     extraction   pictures and questions -> fields in JSON
     analysis     pictures and questions -> words
 
-In the phases of words a share of the batches are still staves, so that what was learnt first is not lost, and the
-encoder learns from these alone.
+In the phases of words some of the batches are of the phases before (see REHEARSED), so that what was learnt first is
+not lost, and the encoder learns from staves alone.
 Randomness comes from the seed, the phase and the step: a run that was killed goes on as if nothing had happened.
 """
 
@@ -34,7 +34,7 @@ from scorelm.training.checkpoints import Checkpoints
 from scorelm.training.optimizers import build_optimizers, rate_factor, set_rates
 from scorelm.training.progress import Progress
 from vlm.data.answers import Taught
-from vlm.data.record import ALIGNMENT, PHASES
+from vlm.data.record import ALIGNMENT, ANALYSIS, EXTRACTION, PHASES
 from vlm.student.card import FIGURES, figures_of, reader_card
 from vlm.student.config import StudentConfig
 from vlm.student.feed import Ready, feed, made_ready
@@ -42,7 +42,11 @@ from vlm.student.model import ScoreReader, Shape, load_reader, new_reader, save_
 from vlm.student.samples import Batches, Place, Sample, kept, read_samples, spoken
 
 IGNORED = -100
-REHEARSED = 0.5  # share of the batches in the phases of words that are staves
+REHEARSED = {  # the phases that batches come from in turn
+    ALIGNMENT: (ALIGNMENT,),
+    EXTRACTION: (ALIGNMENT, EXTRACTION),
+    ANALYSIS: (ALIGNMENT, EXTRACTION, ALIGNMENT, ANALYSIS),
+}
 FREE = frozenset(
     "output_dir encoder_steps alignment_steps extraction_steps analysis_steps eval_steps eval_records save_steps "
     "save_total_limit resume threads workers".split()
@@ -82,8 +86,8 @@ class Distillation:
         self.tokens = self.reader.tokens
         self.taught = Taught(config.answers_dir, config.teacher_share, config.seed)
         folders = config.dataset_dir.split(",")
-        files = [path for folder in folders for path in kept(folder, "train")]
-        validation = [path for folder in folders for path in kept(folder, "validation")]
+        files = [path for folder in folders for path in kept(folder, "train", config.workers)]
+        validation = [path for folder in folders for path in kept(folder, "validation", config.workers)]
         self.validation = [s for path in validation for s in read_samples(path)]
         self.checkpoints = Checkpoints(config.output_dir, config.save_total_limit)
         self.say = Progress(self.checkpoints.folder, self.accelerator.is_main_process, False)
@@ -127,12 +131,13 @@ class Distillation:
 
     def _phase(self, phase: str) -> None:
         config, steps = self.config, self.steps(phase)
-        streams = {name: self._stream(name) for name in {phase, ALIGNMENT}}
+        known = {sample.phase for sample in self.validation} | {phase, ALIGNMENT}
+        turns = [name for name in REHEARSED[phase] if name in known]
+        streams = {name: self._stream(name) for name in turns}
         since = time.monotonic()
         before = self.seen
         for step in range(self.done[phase], steps):
-            rehearsed = phase != ALIGNMENT and (step * REHEARSED) % 1 + REHEARSED >= 1
-            batch = next(streams[ALIGNMENT if rehearsed else phase])
+            batch = next(streams[turns[step % len(turns)]])
             first, end = self._stage(phase, step)
             factor = rate_factor(step - first, (step - first) / (end - first), config)  # type: ignore[arg-type]
             set_rates(self.optimizers, factor)

@@ -14,7 +14,10 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -70,17 +73,17 @@ def samples_of(record: Record) -> list[Sample]:
     ]
 
 
-def kept(dataset: str | Path, split: str) -> list[Path]:
-    """The files of strips of a split; those that are missing are made, with progress on stderr."""
-    out = []
+def kept(dataset: str | Path, split: str, workers: int = 0) -> list[Path]:
+    """The files of strips of a split; those that are missing are made, by so many processes (0: this one), with
+    progress on stderr."""
     paths = shards(dataset, split)
-    for number, shard in enumerate(paths, 1):
-        path = Path(dataset, "strips", split, shard.stem + ".npz")
-        if not _current(path):
-            refused = _make(shard, path)
+    out = [Path(dataset, "strips", split, shard.stem + ".npz") for shard in paths]
+    missing = [(shard, path) for shard, path in zip(paths, out) if not _current(path)]
+    with ProcessPoolExecutor(workers, get_context("fork")) if workers and missing else nullcontext() as pool:
+        made = (pool.map if pool else map)(_make, *zip(*missing)) if missing else ()
+        for number, ((_, path), refused) in enumerate(zip(missing, made), 1):
             said = "".join(f"; {count} left out: {why}" for why, count in refused.most_common())
-            print(f"{path}: {number} of {len(paths)}{said}", file=sys.stderr, flush=True)
-        out.append(path)
+            print(f"{path}: {number} of {len(missing)}{said}", file=sys.stderr, flush=True)
     return out
 
 
