@@ -34,6 +34,7 @@ class StudentConfig:
     alignment_steps: int = 8000
     extraction_steps: int = 1500
     analysis_steps: int = 1500
+    max_minutes: float | None = None  # of a phase; its schedule ends at this time or with its steps, whichever comes first
     eval_steps: int = 500
     eval_records: int = 64  # of validation
     save_steps: int = 250

@@ -9,31 +9,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from multiprocessing import get_context
+from queue import Empty
 from typing import Any
 
 import numpy as np
-import torch
 
+from scorelm.errors import ScorelmError
 from scorelm.tokenizer import Tokens
 from vlm.reading.staves import HEIGHT
-from vlm.student.samples import Batches, Place, Sample, spoken
+from vlm.student.samples import Batches, Pixels, Place, Sample, spoken
 from vlm.student.vary import vary
 
+Numbers = np.ndarray[Any, np.dtype[Any]]
 AHEAD = 3  # batches that wait in each process
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A batch: of each strip its pixels and width, of each sample its number of strips, ids, positions, and where it
-    begins to be judged. ``place``: where the next batch comes from"""
+    """A batch, all of it arrays: of each strip its pixels and width, of each sample its number of strips, ids, positions,
+    and where it begins to be judged. ``place``: where the next batch comes from"""
 
-    strips: torch.Tensor  # (strips, 1, HEIGHT, widest), bytes; 255 is ink
-    widths: torch.Tensor
+    strips: Pixels  # (strips, 1, HEIGHT, widest); 255 is ink
+    widths: Numbers  # (strips,)
     counts: list[int]
-    ids: list[torch.Tensor]
-    positions: list[torch.Tensor]
+    ids: list[Numbers]
+    positions: list[Numbers]
     judged: list[int]
     place: Place = Place()
 
@@ -41,10 +42,14 @@ class Ready:
         return len(self.ids)
 
     def on(self, device: Any) -> tuple[Any, ...]:
-        """strips, widths, counts, ids, positions, judged, with ink from 0 to 1."""
-        strips = self.strips.to(device).float() / 255
-        ids, positions = ([row.to(device) for row in rows] for rows in (self.ids, self.positions))
-        return strips, self.widths.to(device), self.counts, ids, positions, self.judged
+        """strips, widths, counts, ids, positions, judged as tensors, with ink from 0 to 1."""
+        import torch
+
+        def tensor(array: Any) -> Any:
+            return torch.from_numpy(array).to(device)
+
+        ids, positions = [tensor(row) for row in self.ids], [tensor(row) for row in self.positions]
+        return tensor(self.strips).float() / 255, tensor(self.widths), self.counts, ids, positions, self.judged
 
 
 def made_ready(batch: Sequence[Sample], tokens: Tokens, varied: np.random.Generator | None = None) -> Ready:
@@ -55,62 +60,59 @@ def made_ready(batch: Sequence[Sample], tokens: Tokens, varied: np.random.Genera
     for i, strip in enumerate(every):
         strips[i, 0, :, : strip.shape[1]] = strip
     return Ready(
-        torch.from_numpy(strips), torch.tensor([strip.shape[1] for strip in every]),
-        [len(sample.strips) for sample in batch], [torch.tensor(s.ids) for s in said],
-        [torch.tensor(s.positions) for s in said], [s.judged for s in said],
+        strips, np.array([strip.shape[1] for strip in every]), [len(sample.strips) for sample in batch],
+        [np.array(s.ids) for s in said], [np.array(s.positions, np.float32) for s in said], [s.judged for s in said],
     )  # fmt: skip
 
 
-def feed(batches: Batches, make: Callable[[list[Sample], Place], Ready], workers: int) -> Iterator[Ready]:
-    """The batches from ``batches.place`` on, endless. make: of a batch and the place it comes from
+Make = Callable[[list[Sample], Place], Ready]  # of a batch and the place that it comes from
 
-    workers: processes that make them, each with all samples in memory; 0: this one does
+
+class Feed:
+    """The batches from ``batches.place`` on, endless.
+
+    workers: processes that make them, each with all samples in memory; 0: this one does. They are begun at once, before
+    this process has threads that a forked one would miss.
     """
-    if not workers:
-        place = batches.place
-        for batch in batches:
-            yield replace(make(batch, place), place=batches.place)
-            place = batches.place
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        batches.read = dict(zip(batches.files, pool.map(batches.samples, batches.files)))
-    context: Any = get_context("fork")
-    queues = [context.Queue(AHEAD) for _ in range(workers)]
-    processes = [
-        context.Process(target=partial(_work, batches, make, number, queues), daemon=True) for number in range(workers)
-    ]
-    for process in processes:
-        process.start()
-    try:
+
+    def __init__(self, batches: Batches, make: Make, workers: int) -> None:
+        self.batches, self.make = batches, make
+        context: Any = get_context("fork")
+        self.queues = [context.Queue(AHEAD) for _ in range(workers)]
+        if workers:
+            with ThreadPoolExecutor(workers) as pool:
+                batches.read = dict(zip(batches.files, pool.map(batches.samples, batches.files)))
+            if not any(batches.fits(sample) for some in batches.read.values() for sample in some):
+                raise batches.nothing()
+        self.processes = [context.Process(target=self._work, args=(number,), daemon=True) for number in range(workers)]
+        for process in self.processes:
+            process.start()
+
+    def __iter__(self) -> Iterator[Ready]:
+        if not self.queues:
+            yield from self._made()
         while True:
-            for queue in queues:
-                yield _received(queue.get())
-    finally:
-        for process in processes:
+            for queue, process in zip(self.queues, self.processes):
+                ready = None
+                while ready is None:
+                    try:
+                        ready = queue.get(timeout=10)
+                    except Empty:
+                        if not process.is_alive():
+                            raise ScorelmError("a process that made batches has ended; is there memory for all?") from None
+                yield ready
+
+    def close(self) -> None:
+        for process in self.processes:
             process.terminate()
 
+    def _made(self, number: int = 0, of: int = 1) -> Iterator[Ready]:
+        place = self.batches.place
+        for count, batch in enumerate(self.batches):
+            if count % of == number:
+                yield replace(self.make(batch, place), place=self.batches.place)
+            place = self.batches.place
 
-def _work(batches: Batches, make: Callable[[list[Sample], Place], Ready], number: int, queues: Sequence[Any]) -> None:
-    torch.set_num_threads(1)
-    place = batches.place
-    for count, batch in enumerate(batches):
-        if count % len(queues) == number:
-            queues[number].put(_sent(replace(make(batch, place), place=batches.place)))
-        place = batches.place
-
-
-def _sent(ready: Ready) -> tuple[Any, ...]:
-    """As arrays: tensors would go through shared memory that another process must keep open."""
-    return (
-        ready.strips.numpy(), ready.widths.numpy(), ready.counts, [row.numpy() for row in ready.ids],
-        [row.numpy() for row in ready.positions], ready.judged, ready.place,
-    )  # fmt: skip
-
-
-def _received(sent: tuple[Any, ...]) -> Ready:
-    strips, widths, counts, ids, positions, judged, place = sent
-    as_tensor = torch.from_numpy
-    return Ready(
-        as_tensor(strips), as_tensor(widths), counts, list(map(as_tensor, ids)), list(map(as_tensor, positions)),
-        judged, place,
-    )  # fmt: skip
+    def _work(self, number: int) -> None:
+        for ready in self._made(number, len(self.queues)):
+            self.queues[number].put(ready)

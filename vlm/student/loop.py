@@ -16,7 +16,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, astuple
 from itertools import groupby
@@ -37,7 +37,7 @@ from vlm.data.answers import Taught
 from vlm.data.record import ALIGNMENT, ANALYSIS, EXTRACTION, PHASES
 from vlm.student.card import FIGURES, figures_of, reader_card
 from vlm.student.config import StudentConfig
-from vlm.student.feed import Ready, feed, made_ready
+from vlm.student.feed import Feed, Ready, made_ready
 from vlm.student.model import ScoreReader, Shape, load_reader, new_reader, save_reader
 from vlm.student.samples import Batches, Place, Sample, kept, read_samples, spoken
 
@@ -91,7 +91,6 @@ class Distillation:
         self.validation = [s for path in validation for s in read_samples(path)]
         self.checkpoints = Checkpoints(config.output_dir, config.save_total_limit)
         self.say = Progress(self.checkpoints.folder, self.accelerator.is_main_process, False)
-        self.averaged = Averaged(self.reader, config.ema_decay)
         self.files = files
         self.lengths: dict[tuple[str, str], int] = {}
         self.history: list[dict[str, Any]] = []
@@ -100,6 +99,7 @@ class Distillation:
         self.seconds = 0.0
         self.seen = 0
         self._begin_phase(self.phases[0])
+        self.averaged = Averaged(self.reader, config.ema_decay)  # of the weights where they are learnt
         if config.resume:
             self._restore()
         parameters = sum(p.numel() for p in self.reader.parameters())
@@ -130,16 +130,28 @@ class Distillation:
         return {"history": self.history, "steps": self.done, "minutes": self.seconds / 60}
 
     def _phase(self, phase: str) -> None:
-        config, steps = self.config, self.steps(phase)
         known = {sample.phase for sample in self.validation} | {phase, ALIGNMENT}
         turns = [name for name in REHEARSED[phase] if name in known]
-        streams = {name: self._stream(name) for name in turns}
-        since = time.monotonic()
+        feeds = {name: self._feed(name) for name in turns}
+        try:
+            self._learn_from({name: iter(feed) for name, feed in feeds.items()}, phase, turns)
+        finally:
+            for feed in feeds.values():
+                feed.close()
+
+    def _learn_from(self, streams: Mapping[str, Iterator[Ready]], phase: str, turns: Sequence[str]) -> None:
+        config, steps = self.config, self.steps(phase)
+        since = begun = time.monotonic()
         before = self.seen
         for step in range(self.done[phase], steps):
-            batch = next(streams[turns[step % len(turns)]])
+            turn = turns[step % len(turns)]
+            batch = next(streams[turn])
+            self.places[turn] = batch.place
             first, end = self._stage(phase, step)
-            factor = rate_factor(step - first, (step - first) / (end - first), config)  # type: ignore[arg-type]
+            share = (step - first) / (end - first)
+            if config.max_minutes is not None:
+                share = min(1.0, max(share, (time.monotonic() - begun) / (60 * config.max_minutes)))
+            factor = rate_factor(step - first, share, config)  # type: ignore[arg-type]
             set_rates(self.optimizers, factor)
             loss = self._learn(batch, step, alone=self._alone(phase, step))
             if not math.isfinite(loss):
@@ -148,7 +160,7 @@ class Distillation:
             self.seen += len(batch) * self.accelerator.num_processes
             total = sum(self.done.values())
             self.say.add(step=total, loss=loss)
-            last = step + 1 == steps
+            last = step + 1 == steps or (share >= 1 and end == steps)
             if (step + 1) % 50 == 0:
                 speed = (self.seen - before) / max(time.monotonic() - since, 1e-9)
                 left = (steps - step - 1) * config.batch_size / speed / 60
@@ -159,8 +171,10 @@ class Distillation:
                 self.seconds += time.monotonic() - since
                 since, before = time.monotonic(), self.seen
                 self._save()
+            if last:
+                return
 
-    def _stream(self, phase: str) -> Iterator[Ready]:
+    def _feed(self, phase: str) -> Feed:
         accelerator = self.accelerator
         batches = Batches(
             self.files, phase, self.config.batch_size * accelerator.num_processes, self._fits, self.config.seed,
@@ -172,9 +186,7 @@ class Distillation:
             seen = self.config.seed, PHASES.index(phase), *astuple(place), accelerator.process_index
             return made_ready(own, self.tokens, np.random.default_rng([number & 0x7FFFFFFF for number in seen]))
 
-        for ready in feed(batches, make, self.config.workers):
-            self.places[phase] = ready.place
-            yield ready
+        return Feed(batches, make, self.config.workers)
 
     def _fits(self, sample: Sample) -> bool:
         return (

@@ -209,7 +209,7 @@ class Batches:
             epoch = self.place.epoch
             order = list(self.files)
             random.Random(f"{self.seed} {epoch}").shuffle(order)
-            some = 0
+            some, whole = 0, self.place == Place(epoch)
             for block in range(self.place.block, -(-len(order) // self.SHARDS)):
                 batches = self._block(order[block * self.SHARDS : (block + 1) * self.SHARDS], epoch, block)
                 some += len(batches)
@@ -217,19 +217,22 @@ class Batches:
                     self.place = Place(epoch, block, number + 1)
                     yield batches[number]
                 self.place = Place(epoch, block + 1)
-            if not some and not self.place.block:
-                raise ScorelmError(f"there is nothing to learn for the phase {self.phase}")
+            if not some and whole:
+                raise self.nothing()
             self.place = Place(epoch + 1)
 
     def _block(self, files: Sequence[Path], epoch: int, block: int) -> list[list[Sample]]:
         chance = random.Random(f"{self.seed} {epoch} {block}")
-        every = (sample for path in files for sample in self.read.get(path) or self.samples(path))
+        every = (s for path in files for s in (self.read[path] if path in self.read else self.samples(path)))
         found = [sample for sample in every if self.fits(sample)]
         chance.shuffle(found)
         found.sort(key=lambda sample: sample.width)
         batches = [found[at : at + self.size] for at in range(0, len(found), self.size)]
         chance.shuffle(batches)
         return batches
+
+    def nothing(self) -> ScorelmError:
+        return ScorelmError(f"there is nothing to learn for the phase {self.phase}")
 
     def samples(self, path: Path) -> list[Sample]:
         """Those of the phase in a file."""
