@@ -173,7 +173,7 @@ class Trainer:
             targets = batch.targets()
             if self.teachers is not None:
                 with accelerator.autocast():
-                    expected, taught = self.teachers.expected(batch)
+                    expected, taught = self.teachers.expected(batch, self.step)
                 loss = loss_with(logits, targets, expected, taught, self.config.teacher_share)
             else:
                 loss = torch.nn.functional.cross_entropy(

@@ -42,23 +42,29 @@ class Teachers:
             raise ConfigError("teachers: none speaks of any training text")
 
     @torch.no_grad()
-    def expected(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """The mean of what the teachers of each row expect, (rows, time, vocabulary), and which rows have any, (rows,)."""
+    def expected(self, batch: Batch, turn: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """What a teacher of each row expects, (rows, time, vocabulary), and which rows have one, (rows,).
+
+        A row's teachers speak in turn, one a step: the loss is linear in what is expected, so that over the steps it is
+        the mean of them all that is learnt.
+        """
         inputs = batch.inputs()
-        total: torch.Tensor | None = None
-        voices = torch.zeros(len(batch.texts), device=batch.ids.device)
-        for model, speak in zip(self.models, self.speak):
-            rows = torch.tensor([i for i, text in enumerate(batch.texts) if speak[text]], device=batch.ids.device)
-            if not len(rows):
-                continue
-            found = model(**{name: value[rows] for name, value in inputs.items()}).logits.float().softmax(-1)
-            if total is None:
-                total = found.new_zeros(len(batch.texts), *found.shape[1:])
-            total[rows] += found
-            voices[rows] += 1
-        if total is None:
-            total = torch.zeros(*inputs["input_ids"].shape, 1, device=batch.ids.device)
-        return total / voices.clamp(min=1)[:, None, None], voices > 0
+        device = batch.ids.device
+        rows_of: dict[int, list[int]] = {}
+        for row, text in enumerate(batch.texts):
+            own = [number for number, speak in enumerate(self.speak) if speak[text]]
+            if own:
+                rows_of.setdefault(own[turn % len(own)], []).append(row)
+        found: torch.Tensor | None = None
+        for number, own_rows in rows_of.items():
+            rows = torch.tensor(own_rows, device=device)
+            logits = self.models[number](**{name: value[rows] for name, value in inputs.items()}).logits
+            if found is None:
+                found = logits.new_zeros(len(batch.texts), *logits.shape[1:], dtype=torch.float32)
+            found[rows] = logits.float().softmax(-1)
+        taught = torch.zeros(len(batch.texts), dtype=torch.bool, device=device)
+        taught[[row for own_rows in rows_of.values() for row in own_rows]] = True
+        return (torch.zeros(*inputs["input_ids"].shape, 1, device=device) if found is None else found), taught
 
 
 def loss_with(
