@@ -5,7 +5,7 @@ Lines are found by a comb: a row where five dark rows stand as far apart as the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ LONGEST = 1600  # pixels of a strip's width; what is longer is made narrower
 LEAST_SPACE = 3.2  # that is looked for, in pixels; 64 is the most
 EDGE = 64  # rows of paper put above and below a picture: a staff may touch its edge
 SMALL = 1_200_000  # pixels of a picture that is enlarged to find its staves
+REACHES = (2, 4, 8, 16)  # pixels above and below a line that must be paler than it
+CLEAR = 0.25  # of what is seen at the clearest spacing: a finer one that has this much is the lines'
 SHORTEST = 0.12  # of a staff, beside the picture's width
 FAINTEST = 0.03  # ink of a staff's lines
 LEAST_DARKER = 0.15  # of a staff's lines, beside the clearest staff's
@@ -94,12 +96,18 @@ def _lines(ink: Ink) -> tuple[Ink, float]:
     What is a line depends on how large a staff is, so several sizes are tried.
     """
     found: list[tuple[float, float, Ink]] = []
-    for reach in (2, 4, 8, 16):
+    for reach in REACHES:
         lines = _thin(ink, reach)
         space, seen = _spacing(np.pad(lines.sum(1), EDGE), max(LEAST_SPACE, 1.6 * reach), 4 * reach)
         found.append((seen, space, lines))
-    seen, space, lines = max(found, key=lambda f: f[0])
-    return lines, space if seen else 0.0
+    most = max(seen for seen, _, _ in found)
+    if not most:
+        return found[0][2], 0.0
+    # five staves, one below the other, are a comb too
+    clear = [f for f in found if f[0] >= CLEAR * most]
+    finest = min(space for _, space, _ in clear)
+    _, space, lines = max((f for f in clear if f[1] < 1.3 * finest), key=lambda f: f[0])
+    return lines, space
 
 
 def _thin(ink: Ink, reach: int) -> Ink:
@@ -111,21 +119,56 @@ def _thin(ink: Ink, reach: int) -> Ink:
 
 def find_staves(ink: Ink) -> list[Staff]:
     """The staves of a level picture, from the top."""
+    bolder = np.sqrt(ink)  # faint lines are nearer to clear ones, and so is dirt
+    found, space = _clear_staves(ink)
+    if not found:
+        found, space = _clear_staves(bolder)
+    # what is fainter than those, or has lines between two rows of pixels, is a staff where it is as long as they are
+    least = FAINTEST * SHORTEST * ink.shape[1]
+    for shown in (ink, bolder):
+        for reach in REACHES:
+            if found and 1.3 * reach <= space <= 4 * reach:
+                found += _in_rows(_thin(shown, reach), space, found, lambda _: least)
+    return sorted(found, key=lambda staff: staff.top)
+
+
+def _clear_staves(ink: Ink) -> tuple[list[Staff], float]:
+    """The staves whose lines are about as clear as the clearest, and the spacing of these."""
     lines, space = _lines(ink)
     if not space:
+        return [], 0.0
+    least = FAINTEST * SHORTEST * ink.shape[1]
+    return _in_rows(lines, space, [], lambda comb: max(LEAST_DARKER * comb.max(), least)), space
+
+
+def _in_rows(lines: Ink, space: float, known: Sequence[Staff], least: Callable[[Ink], float]) -> list[Staff]:
+    """Staves where a comb of this spacing stands clearest, apart from each other and from those that are known.
+
+    least: what a comb must have, of the combs of all rows. Where staves are known, others end where they do.
+    """
+    comb = _Comb(np.pad(lines.sum(1), EDGE))(space)
+    if not len(comb):
         return []
-    profile = np.pad(lines.sum(1), EDGE)
-    comb = _Comb(profile)(space)
+    faintest = least(comb)
     found: list[Staff] = []
-    least = max(LEAST_DARKER * comb.max(), FAINTEST * SHORTEST * ink.shape[1])
     for row in np.argsort(-comb, kind="stable"):
-        if comb[row] < least:
+        if comb[row] < faintest:
             break
-        if all(abs(row - EDGE - staff.top) > LINES * space for staff in found):
+        if all(abs(row - EDGE - staff.top) > LINES * space for staff in (*known, *found)):
             staff = _staff(lines, int(row) - EDGE, space)
-            if staff is not None:
+            if staff is not None and (not known or any(_alike(staff, other) for other in known)):
                 found.append(staff)
-    return sorted(found, key=lambda staff: staff.top)
+    return found
+
+
+def _alike(staff: Staff, other: Staff) -> bool:
+    """Whether two staves are as high and begin and end at the same place."""
+    near = 2 * other.space
+    return (
+        abs(staff.space - other.space) < 0.08 * other.space
+        and abs(staff.left - other.left) < near
+        and abs(staff.right - other.right) < near
+    )
 
 
 def _staff(lines: Ink, row: int, space: float) -> Staff | None:
@@ -156,18 +199,20 @@ def _staff(lines: Ink, row: int, space: float) -> Staff | None:
 
 def systems_of(ink: Ink, staves: Sequence[Staff]) -> list[list[Staff]]:
     """Staves that a line at their left end joins stand together."""
+    leftmost = min((staff.left for staff in staves), default=0)
     out: list[list[Staff]] = []
     for staff in staves:
-        if out and _joined(ink, out[-1][-1], staff):
+        # where a staff is torn, its left end is taken for further right than it is
+        if out and any(_joined(ink, out[-1][-1], staff, at) for at in {leftmost, out[-1][-1].left, staff.left}):
             out[-1].append(staff)
         else:
             out.append([staff])
     return out
 
 
-def _joined(ink: Ink, upper: Staff, lower: Staff) -> bool:
+def _joined(ink: Ink, upper: Staff, lower: Staff, left: int) -> bool:
+    """Whether a line goes from staff to staff near a column."""
     reach = round(2 * upper.space)
-    left = min(upper.left, lower.left)
     between = ink[round(upper.bottom) + 1 : round(lower.top), max(0, left - reach) : left + reach]
     if not between.size:
         return True
