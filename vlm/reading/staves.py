@@ -217,6 +217,7 @@ def _joined(ink: Ink, upper: Staff, lower: Staff, left: int) -> bool:
     if not between.size:
         return True
     wide = np.maximum(between, np.maximum(np.roll(between, 1, 1), np.roll(between, -1, 1)))
+    wide = wide - np.median(between, axis=1, keepdims=True)  # grey paper is no line
     return bool(((wide > 0.07).mean(0) > 0.8).any())
 
 
