@@ -27,10 +27,7 @@ class TrainConfig:
 
     dataset_dir: str = "dataset"  # holds train.jsonl and validation.jsonl; several stand with commas between them
     output_dir: str = "score-lm"
-    fold: str | None = None  # "2/4": the second quarter of the training texts is left out; null: none is
     start: str | None = None  # a folder of train.py whose model is trained on, in its sizes, with the dropout below
-    teachers: str | None = None  # folders of train.py, with commas: what they expect of the texts of their folds is learnt
-    teacher_share: float = 0.5  # of the loss, where there are teachers
     model_name: str | None = None  # a Pythia on the hub or a folder; null: a new model of the sizes below
     extend_vocabulary: bool = False  # add the project's lexemes to the tokens of model_name
     lora: dict[str, Any] | None = None  # peft's LoraConfig: {} for r 16, alpha 32; null: train all weights
@@ -81,12 +78,6 @@ class TrainConfig:
         for name in "warmup_steps weight_decay patience save_steps threads workers".split():
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be 0 or more, not {getattr(self, name)}")
-        if self.fold is not None and not _is_fold(self.fold):
-            raise ConfigError(f'fold is like "2/4", the second of four, not {self.fold!r}')
-        if not 0 <= self.teacher_share <= 1:
-            raise ConfigError(f"teacher_share is 0 to 1, not {self.teacher_share}")
-        if self.teachers is not None and self.packing:
-            raise ConfigError("teachers read a text a row: set packing to false")
         if self.start is not None and self.model_name is not None:
             raise ConfigError("start and model_name are two models: name one")
         for name in ("dropout", "ema_decay", "min_lr_ratio", "part_subsets"):
@@ -105,11 +96,6 @@ class TrainConfig:
                 raise ConfigError("lora needs a model_name")
         if self.load_in_4bit and self.lora is None:
             raise ConfigError("load_in_4bit needs lora: 4-bit weights cannot be trained themselves")
-
-
-def _is_fold(text: str) -> bool:
-    found = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
-    return bool(found) and 1 <= int(found[1]) <= int(found[2]) and int(found[2]) > 1
 
 
 POSITIVE = (

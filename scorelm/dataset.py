@@ -290,7 +290,7 @@ def _make(
 
 
 def _doubled(row: dict[str, Any], share: float) -> list[dict[str, Any]]:
-    """Sometimes a row more, of its music with instruments that play with the voices; its name tells which and how."""
+    """Sometimes a row more, of its music with instruments that play with the voices; its source is the seed."""
     chance = random.Random(row["source"])
     if chance.random() >= share:
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,11 @@ from scorelm.dataset import Journal, Work, gather, make, read_one
 from scorelm.dataset import chorales as works_of_the_split
 from scorelm.errors import SourceError
 from scorelm.musicxml.writer import write_musicxml
+from scorelm.notation.doubling import doubled
+from scorelm.notation.model import Score, chords
 from scorelm.notation.reader import parse
+from scorelm.notation.sound import sound_problems
+from scorelm.notation.transform import extract
 
 FIELDS = ["text", "source", "title", "composer", "parts", "measures", "notes", "quarters"]
 
@@ -73,6 +78,37 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(folder: Path, tmp_path
         make(works, tmp_path / str(workers), workers=workers)
     for name in ("train.jsonl", "validation.jsonl", "test.jsonl", "failed.jsonl"):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def test_instruments_play_with_the_voices_of_some_training_texts(tmp_path: Path) -> None:
+    works = works_of_the_split()[:8] + [work for work in works_of_the_split() if work.split != "train"][:2]
+    make(works, tmp_path / "plain")
+    report = make(works, tmp_path / "doubled", doubled=1.0)
+    plain, doubled = rows_of(tmp_path / "plain"), rows_of(tmp_path / "doubled")
+    assert (plain["validation"], plain["test"]) == (doubled["validation"], doubled["test"])
+    added = [row for row in doubled["train"] if row not in plain["train"]]
+    assert len(added) >= 6
+    assert report.works["train"] == len(plain["train"]) + len(added)
+    of = {row["source"]: parse(row["text"]) for row in plain["train"]}
+    for row in added:
+        assert sound_problems(row["text"]) == []
+        score, before = parse(row["text"]), of[row["source"]]
+        names = {part.name for part in before.parts}
+        assert [part for part in score.parts if part.name in names] == list(before.parts)
+        sung = [heard(before, i) for i in range(len(before.parts))]
+        for i, part in enumerate(score.parts):
+            if part.name not in names:
+                assert heard(score, i) in sung, (row["source"], part.name)
+
+
+def heard(score: Score, part: int) -> list[tuple[str, int]]:
+    """Steps and alterations of the notes of a part."""
+    return [(n.pitch.step, n.pitch.alter) for chord in chords(extract(score, parts=[part + 1])) for n in chord.notes]
+
+
+@pytest.mark.parametrize("text", ['|\nT4:4P"A"!clef-G2!w_E|\n', '|\nT4:4P2"Piano"!clef-G2!wC/!clef-F4!wC,|\n'])
+def test_a_score_of_one_part_or_of_a_piano_is_not_doubled(text: str) -> None:
+    assert doubled(parse(text), random.Random(1)) is None
 
 
 def test_the_rows_load_as_a_dataset(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,13 +18,14 @@ from scorelm.generation import Student
 from scorelm.likelihood import Piece, bits_per_quarter
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import sound_problems
-from scorelm.notation.transform import extract
+from scorelm.notation.transform import extract, transpose
 from scorelm.notation.writer import write
 from scorelm.tokenizer import Tokens, build_tokenizer
 from scorelm.training import train
 from scorelm.training.batches import IGNORED, Batches, Place
 from scorelm.training.checkpoints import Checkpoints
-from scorelm.training.corpus import Corpus, in_all_keys
+from scorelm.training.corpus import Corpus, in_all_keys, intervals_of
+from scorelm.training.keys import Keys
 from scorelm.training.muon import Muon
 from scorelm.training.windows import windows
 
@@ -77,7 +79,17 @@ def test_a_model_of_a_folder_is_trained_on(config: TrainConfig, trained: dict, t
     Student(tmp_path / "more")
 
 
-@pytest.mark.parametrize("wrong", [{"dataset_dir": "nowhere"}, {"model_name": "nowhere/at-all"}])
+def test_a_model_of_train_py_is_trained_on_with_another_dropout(
+    config: TrainConfig, trained: dict, tmp_path: Path  # type: ignore[type-arg]
+) -> None:
+    more = train(replace(config, start=config.output_dir, output_dir=str(tmp_path / "more"), dropout=0.2, max_steps=4))
+    assert more["bits_per_quarter"] < trained["history"][0]["bits_per_quarter"]
+    assert Student(tmp_path / "more").model.config.hidden_dropout == 0.2
+    with pytest.raises(ConfigError, match="name one"):
+        replace(config, start=config.output_dir, model_name=config.output_dir)
+
+
+@pytest.mark.parametrize("wrong", [{"dataset_dir": "nowhere"}, {"model_name": "nowhere/at-all"}, {"start": "nowhere"}])
 def test_what_is_missing_is_said_before_any_work(config: TrainConfig, wrong: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nowhere"):
         train(replace(config, output_dir=str(tmp_path / "none"), **wrong))
@@ -97,6 +109,56 @@ def test_a_text_in_all_keys_is_there_once_for_each_pitch_class(chorales: list[st
     assert len(set(variants)) == 12
     lowest = {parse(text).measures[0].parts[0].staves[0].voices[0][0].notes[0].pitch for text in variants}  # type: ignore
     assert len(lowest) == 12
+
+
+@pytest.mark.parametrize("cut", ["lexemes", "joined"])
+def test_tables_of_tokens_lead_to_the_same_keys_as_the_long_way(chorales: list[str], cut: str) -> None:
+    tokens = Tokens(build_tokenizer(cut), timed=True)
+    keys = Keys(tokens.vocabulary)
+    by_table = 0
+    for text in chorales[:4]:
+        score, ids = parse(text), np.array(tokens.encode(text))
+        for interval in intervals_of(score)[1:]:
+            moved = keys.moved(ids, interval)
+            if moved is not None:
+                by_table += 1
+                assert moved.tolist() == tokens.encode(write(transpose(score, interval)))
+    assert by_table > 30
+
+
+def test_letters_in_a_string_are_no_pitches_and_double_sharps_take_the_long_way() -> None:
+    tokens = Tokens(build_tokenizer())
+    keys = Keys(tokens.vocabulary)
+
+    def moved(text: str, interval: str) -> str | None:
+        ids = keys.moved(np.array(tokens.encode(text)), interval)
+        return None if ids is None else tokens.tokenizer.decode(ids)
+
+    assert moved('|\nK0T4:4P"BACH"!clef-G2!CDEF|\n', "M2") == '|\nK2T4:4P"BACH"!clef-G2!DE^FG|\n'
+    assert moved('|\nK0T4:4P"A"!clef-G2!^C^^CEF|\n', "M2") is None
+    assert moved('|\nK0T4:4P"A"!clef-G2!^B^CEF|\n', "A1") is None
+    assert moved('|\nK6T4:4P"A"!clef-G2!CDEF|\n', "M2") is None
+
+
+def test_several_datasets_are_read_one_behind_the_other(config: TrainConfig, tmp_path: Path) -> None:
+    one = Corpus(config.dataset_dir, "train")
+    (tmp_path / "train.jsonl").write_text('{"text": "|", "quarters": 0}\n')
+    both = Corpus(f"{config.dataset_dir},{tmp_path},{config.dataset_dir}", "train")
+    assert [both.row(i) for i in range(len(both))] == [*map(one.row, range(4)), ("|", 0.0), *map(one.row, range(4))]
+    with pytest.raises(ConfigError, match="nowhere"):
+        Corpus(f"{config.dataset_dir},nowhere", "train")
+
+
+def test_texts_that_were_cut_beforehand_give_the_same_batches(config: TrainConfig) -> None:
+    corpus, tokens = Corpus(config.dataset_dir, "train"), Tokens(build_tokenizer(), timed=True)
+    prepared = Batches(corpus, tokens, config, Place())
+    prepared.prepare(2)
+    assert prepared.remembered
+    for one, other, _ in zip(prepared, Batches(corpus, tokens, config, Place()), range(30)):
+        assert one.ids.tolist() == other.ids.tolist()
+        assert one.labels.tolist() == other.labels.tolist()
+        assert one.positions is not None and other.positions is not None
+        assert one.positions.tolist() == other.positions.tolist()
 
 
 @pytest.mark.parametrize("packing", [False, True])

@@ -146,3 +146,27 @@ def test_staves_of_lines_thinner_than_a_pixel_are_found() -> None:
     picture[30:141, 20] = 60
     systems = strips(Image.fromarray(picture))
     assert [len(system) for system in systems] == [2]
+
+
+def drawn(tops: tuple[int, ...], ink: list[int], torn: int = 0) -> Image.Image:
+    """Staves with lines of some ink each, the last one without its first columns, joined on the left."""
+    picture = np.full((max(tops) + 80, 600), 255, np.uint8)
+    for top, own in zip(tops, ink):
+        left = 20 + (torn if top == tops[-1] else 0)
+        for line in range(top, top + 41, 10):
+            picture[line : line + 2, left:580] = 255 - own
+        for x in range(80, 560, 60):  # heads
+            picture[top + 12 : top + 20, x : x + 10] = 0
+    picture[tops[0] : tops[-1] + 42, 19:22] = 0
+    return Image.fromarray(picture)
+
+
+@pytest.mark.parametrize(("ink", "torn"), [([255, 255, 255], 0), ([255, 60, 255], 0), ([255, 255, 255], 24)])
+def test_a_faint_or_torn_staff_is_found_beside_clear_ones(ink: list[int], torn: int) -> None:
+    assert [len(system) for system in strips(drawn((40, 140, 240), ink, torn))] == [3]
+
+
+def test_grey_paper_is_no_line_that_joins_staves() -> None:
+    picture = np.asarray(drawn((40, 140, 260), [255, 255, 255])).copy()
+    picture[183:259, :] = np.where(picture[183:259, :] < 128, 200, 200)  # a shadow, and no line, between the last two
+    assert [len(system) for system in strips(Image.fromarray(picture))] == [2, 1]

@@ -28,10 +28,11 @@ from vlm.data.rendered import engraving
 from vlm.reading.staves import strips
 from vlm.student.beam import BLANK, Prefix, search
 from vlm.student.config import StudentConfig
-from vlm.student.feed import made_ready
+from vlm.student.feed import Feed, Ready, made_ready
 from vlm.student.loop import Distillation, predictions
 from vlm.student.model import load_reader
-from vlm.student.samples import letters, read_samples, spoken, words
+from vlm.student.numbers import FILE, above, learn_numbers, load_numbers, printed, with_number
+from vlm.student.samples import Batches, Place, kept, letters, read_samples, spoken, words
 from vlm.student.transcribe import Transcriber
 
 ALL = ("alignment", "extraction", "analysis")
@@ -54,7 +55,7 @@ def config(tmp_path_factory: pytest.TempPathFactory, chorales: list[str]) -> Stu
     save(model, tokenizer, small, UNTRAINED)
     return StudentConfig(
         dataset_dir=str(folder / "data"), output_dir=str(folder / "reader"), language_model=str(folder / "lm"),
-        channels=4, vision_layers=1, dropout=0.0, batch_size=2, encoder_steps=3, alignment_steps=9, extraction_steps=2, analysis_steps=2,
+        channels=4, vision_layers=1, dropout=0.0, batch_size=2, encoder_steps=3, alignment_steps=9, number_steps=2, extraction_steps=2, analysis_steps=2,
         eval_steps=3, eval_records=4, save_steps=2, warmup_steps=1, mixed_precision="no", threads=1,
     )  # fmt: skip
 
@@ -181,6 +182,53 @@ def test_what_was_cut_off_is_no_complete_text() -> None:
 
 def text_of(prefix: Prefix) -> str:
     return "".join(LEXEMES[i] for i in prefix.tokens())
+
+
+def test_processes_make_the_same_batches(config: StudentConfig) -> None:
+    tokens, files = load_reader(config.output_dir).tokens, kept(config.dataset_dir, "train")
+
+    def feed(workers: int, place: Place) -> Feed:
+        batches = Batches(files, "alignment", 2, lambda sample: True, 1, place)
+        return Feed(batches, lambda batch, place: made_ready(batch, tokens, np.random.default_rng(place.batch)), workers)
+
+    def shown(ready: Ready) -> tuple[object, ...]:
+        return ready.strips.tobytes(), [row.tolist() for row in ready.ids], ready.place
+
+    here = [ready for ready, _ in zip(feed(0, Place()), range(12))]
+    there = feed(2, Place())
+    try:
+        assert [shown(ready) for ready, _ in zip(there, range(12))] == list(map(shown, here))
+    finally:
+        there.close()
+    again = next(iter(feed(0, here[4].place)))
+    assert shown(again) == shown(here[5])
+
+
+def test_printed_numbers_are_learnt_and_read(config: StudentConfig, tmp_path: Path) -> None:
+    files = kept(config.dataset_dir, "train")
+    samples = [sample for path in files for sample in read_samples(path)]
+    right = learn_numbers(files, samples, 60, 1, tmp_path / FILE)
+    net = load_numbers(tmp_path)
+    assert net is not None
+    first = [s for s in samples if not s.prompt and s.source.endswith(".1")]
+    said = net.read(np.array([above(s.strips[0]) for s in first], np.float32) / 255)
+    assert right == pytest.approx(np.mean([a == printed(s.answer) for a, s in zip(said, first)]))
+    assert right > 0.8
+    (tmp_path / FILE).write_bytes(b"no tensors")
+    with pytest.raises(ConfigError, match=FILE):
+        load_numbers(tmp_path)
+    assert load_numbers(tmp_path / "elsewhere") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "then"),
+    [
+        ("|\n#12@4wC|\n", "13", "|\n#13@4wC|\n"), ("|\n#12@4wC|\n", "", "|\n@4wC|\n"), ("|\n@4wC|\n", "7", "|\n#7@4wC|\n"),
+        ("|\n#0?@1C|\n", "", "|\n#0?@1C|\n"), ("|\n#0?@1C|\n", "5", "|\n#5?@1C|\n"), ("|", "5", "|"),
+    ],
+)  # fmt: skip
+def test_a_text_has_the_number_that_was_read(text: str, number: str, then: str) -> None:
+    assert with_number(text, number) == then
 
 
 def test_words_are_letters_and_back(config: StudentConfig) -> None:

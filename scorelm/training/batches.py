@@ -53,7 +53,6 @@ class Batch:
     labels: torch.Tensor  # (batch, time); IGNORED where nothing is learnt
     positions: torch.Tensor | None = None  # (batch, time); None: 0, 1, 2, ...
     pieces: torch.Tensor | None = None  # (batch, time), which window each token is of; None: a row is one
-    texts: tuple[int, ...] = ()  # the number of each row's text in the corpus; of a packed row, of the first
 
     def inputs(self) -> dict[str, torch.Tensor]:
         """What the model is called with."""
@@ -78,7 +77,7 @@ class Batch:
     def to(self, device: Any) -> Batch:
         return replace(
             self,
-            **{name: value.to(device) for name, value in vars(self).items() if hasattr(value, "to")},
+            **{name: None if value is None else value.to(device) for name, value in vars(self).items()},
         )
 
 
@@ -94,7 +93,6 @@ class Batches:
         self.place = place
         self.process = process
         self.processes = processes
-        self.learnt = corpus.learnt(config.fold)
         self.remembered: OrderedDict[tuple[int, str, tuple[int, ...] | None], list[Window]] = OrderedDict()
         self.remembered_tokens = 0
         self.keys = _keys(tokens)
@@ -105,7 +103,7 @@ class Batches:
         size = self.config.batch_size * self.processes * BATCHES_A_BLOCK
         while True:
             epoch = self.place.epoch
-            order = list(self.learnt)
+            order = list(range(len(self.corpus)))
             self._random(epoch).shuffle(order)
             for block in range(self.place.block, -(-len(order) // size)):
                 batches = self._block(order[block * size : (block + 1) * size], epoch, block)
@@ -136,7 +134,7 @@ class Batches:
         """Cut all texts in all keys, as far as they are remembered, by so many processes: what a GPU would wait for."""
         pool = ProcessPoolExecutor(workers, get_context("fork"), initializer=_begin, initargs=(self,))
         with pool:
-            for number, (variants, found) in zip(self.learnt, pool.map(_cut, self.learnt, chunksize=8)):
+            for number, (variants, found) in enumerate(pool.map(_cut, range(len(self.corpus)), chunksize=8)):
                 self.variants[number] = variants
                 for interval, some in found:
                     self._remember((number, interval, None), some)
@@ -170,7 +168,7 @@ class Batches:
         else:
             text = _variant(self.corpus.row(number)[0], interval, parts)
             found = [
-                replace(window, positions=self.tokens.positions(window.ids), text=number)
+                replace(window, positions=self.tokens.positions(window.ids))
                 for window in windows(text, self.tokens.encode, self.tokens.end, self.config.max_length)
             ]
         self._remember((number, interval, parts), found)
@@ -260,5 +258,4 @@ def _batch(rows: list[list[Window]], tokens: Tokens) -> Batch:
             if where is not None:
                 positions[i, at:stop] = torch.tensor(where)
             at = stop
-    texts = tuple(row[0].text for row in rows)
-    return Batch(ids, labels, positions if tokens.timed or packed else None, pieces if packed else None, texts)
+    return Batch(ids, labels, positions if tokens.timed or packed else None, pieces if packed else None)

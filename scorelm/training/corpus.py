@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import zlib
 from array import array
 from bisect import bisect_right
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 from scorelm.errors import ConfigError, ScoreError
 from scorelm.notation.model import Key, Score
@@ -47,40 +45,17 @@ class Corpus:
 
     def row(self, number: int) -> tuple[str, float]:
         """(text, quarters) of a line, from 0. ConfigError where it holds none."""
-        row, where = self._row(number)
-        try:
-            return str(row["text"]), float(row["quarters"])
-        except (ValueError, KeyError, TypeError):
-            raise ConfigError(f"{where} is no row with text and quarters") from None
-
-    def in_fold(self, number: int, fold: str) -> bool:
-        """Whether a text belongs to a fold: "2/4" is the second of four. All texts made of one source are in one."""
-        which, folds = map(int, fold.split("/"))
-        source = str(self._row(number)[0].get("source", number))
-        return zlib.crc32(source.encode()) % folds == which - 1
-
-    def learnt(self, fold: str | None) -> list[int]:
-        """The numbers of the texts that are outside of a fold; None: of all. ConfigError where none is left."""
-        out = [number for number in range(len(self)) if fold is None or not self.in_fold(number, fold)]
-        if not out:
-            raise ConfigError(f"{self.paths[0]}: all of its texts are in the fold {fold}")
-        return out
-
-    def _row(self, number: int) -> tuple[dict[str, Any], str]:
         which = bisect_right(self.ends, number)
         line_number = number - (self.ends[which - 1] if which else 0)
         path, places = self.paths[which], self.places[which]
-        where = f"{path}: line {line_number + 1}"
         with path.open("rb") as file:
             file.seek(places[line_number])
             line = file.read(places[line_number + 1] - places[line_number])
         try:
             row = json.loads(line)
-        except ValueError:
-            row = None
-        if not isinstance(row, dict):
-            raise ConfigError(f"{where} is no row with text and quarters")
-        return row, where
+            return str(row["text"]), float(row["quarters"])
+        except (ValueError, KeyError, TypeError):
+            raise ConfigError(f"{path}: line {line_number + 1} is no row with text and quarters") from None
 
 
 def intervals_of(score: Score) -> list[str]:

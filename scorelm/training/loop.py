@@ -28,7 +28,6 @@ from scorelm.training.models import prepare_model
 from scorelm.training.optimizers import build_optimizers, rate_factor, set_rates
 from scorelm.training.output import save
 from scorelm.training.progress import Progress
-from scorelm.training.teachers import Teachers, loss_with
 
 # settings that a run may go on with though they were others before
 FREE = frozenset(
@@ -82,9 +81,6 @@ class Trainer:
         kind = "adamw" if self.deepspeed else config.optimizer
         optimizers = build_optimizers(model, config, kind)
         self.model, *self.optimizers = self.accelerator.prepare(model, *optimizers)
-        self.teachers = None
-        if config.teachers is not None:
-            self.teachers = Teachers(config, self.tokens, self.corpus, self.accelerator.device)
         self.averaged = Averaged(self.plain, config.ema_decay)
         self.step = self.tokens_seen = self.worse = 0
         self.place = Place()
@@ -171,14 +167,9 @@ class Trainer:
             with accelerator.autocast():
                 logits = self.model(**batch.inputs()).logits  # (batch, time, vocabulary)
             targets = batch.targets()
-            if self.teachers is not None:
-                with accelerator.autocast():
-                    expected, taught = self.teachers.expected(batch, self.step)
-                loss = loss_with(logits, targets, expected, taught, self.config.teacher_share)
-            else:
-                loss = torch.nn.functional.cross_entropy(
-                    logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED
-                )
+            loss = torch.nn.functional.cross_entropy(
+                logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED
+            )
             accelerator.backward(loss)
             if accelerator.sync_gradients and not self.deepspeed:
                 accelerator.clip_grad_norm_(self.model.parameters(), 1.0)

@@ -21,7 +21,6 @@ class Window:
     ids: Sequence[int]
     judged: int = 1
     positions: Sequence[float] | None = None  # where they are known; see ``Tokens.positions``
-    text: int = 0  # of the corpus
 
 
 def windows(text: str, encode: Encoder, end: int, longest: int) -> list[Window]:

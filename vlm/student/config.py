@@ -32,6 +32,7 @@ class StudentConfig:
     ema_decay: float = 0.998
     encoder_steps: int = 6000  # of alignment, the first ones: the encoder learns alone, twice as fast as with the rest
     alignment_steps: int = 8000
+    number_steps: int = 4000  # at the end of alignment, of the small net that reads printed measure numbers; 0: none
     extraction_steps: int = 1500
     analysis_steps: int = 1500
     max_minutes: float | None = None  # of a phase; its schedule ends at this time or with its steps, whichever comes first
@@ -49,7 +50,7 @@ class StudentConfig:
         for name in POSITIVE:
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} must be above 0, not {getattr(self, name)}")
-        for name in "warmup_steps weight_decay save_steps threads workers encoder_steps alignment_steps extraction_steps analysis_steps".split():
+        for name in "warmup_steps weight_decay save_steps threads workers encoder_steps alignment_steps number_steps extraction_steps analysis_steps".split():
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be 0 or more, not {getattr(self, name)}")
         for name in ("dropout", "ema_decay", "min_lr_ratio", "ctc_share"):

@@ -35,6 +35,7 @@ from scorelm.training.optimizers import build_optimizers, rate_factor, set_rates
 from scorelm.training.progress import Progress
 from vlm.data.answers import Taught
 from vlm.data.record import ALIGNMENT, ANALYSIS, EXTRACTION, PHASES
+from vlm.student import numbers
 from vlm.student.card import FIGURES, figures_of, reader_card
 from vlm.student.config import StudentConfig
 from vlm.student.feed import Feed, Ready, made_ready
@@ -48,7 +49,7 @@ REHEARSED = {  # the phases that batches come from in turn
     ANALYSIS: (ALIGNMENT, EXTRACTION, ALIGNMENT, ANALYSIS),
 }
 FREE = frozenset(
-    "output_dir encoder_steps alignment_steps extraction_steps analysis_steps eval_steps eval_records save_steps "
+    "output_dir encoder_steps alignment_steps number_steps extraction_steps analysis_steps eval_steps eval_records save_steps "
     "save_total_limit resume threads workers".split()
 )
 
@@ -120,11 +121,12 @@ class Distillation:
     def run(self) -> dict[str, Any]:
         self.say.begin(sum(self.done.values()))
         for phase in self.phases:
-            if self.done[phase] >= self.steps(phase):
-                continue
-            if phase != self.phase:
-                self._begin_phase(phase)
-            self._phase(phase)
+            if self.done[phase] < self.steps(phase):
+                if phase != self.phase:
+                    self._begin_phase(phase)
+                self._phase(phase)
+            if phase == ALIGNMENT and self.config.number_steps and self.accelerator.is_main_process:
+                self._numbers()
         self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
         return {"history": self.history, "steps": self.done, "minutes": self.seconds / 60}
@@ -173,6 +175,15 @@ class Distillation:
                 self._save()
             if last:
                 return
+
+    def _numbers(self) -> None:
+        """The net for printed numbers, unless this run made it before it was stopped."""
+        file = Path(self.config.output_dir) / numbers.FILE
+        if not (self.config.resume and file.is_file()):
+            right = numbers.learn_numbers(
+                self.files, self.validation, self.config.number_steps, self.config.seed, file, self.say
+            )
+            self.say(f"numbers: {right:.1%} of those on validation are right")
 
     def _feed(self, phase: str) -> Feed:
         accelerator = self.accelerator

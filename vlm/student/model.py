@@ -2,7 +2,8 @@
 
     [columns of strip 1, of strip 2, ...] [the question, PADDING] answer, END
 
-A folder holds language/ as train.py writes one, and vision.safetensors with reader.json beside it.
+A folder holds language/ as train.py writes one, and vision.safetensors with reader.json beside it; numbers.safetensors
+where printed measure numbers are read by a net of their own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from scorelm.pretrained import load_model
 from scorelm.tokenizer import Tokens
 from vlm.reading.staves import HEIGHT
 from vlm.student.encoder import Encoder
+from vlm.student.numbers import FILE as NUMBERS
 
 POOLED = 2  # columns of the encoder that become one vector before the text
 MOST_STRIPS = 32  # of one picture, of which each has a vector of its own that says which it is
@@ -125,6 +127,8 @@ def save_reader(reader: ScoreReader, folder: Path, notes: dict[str, Any], card: 
     about = {"shape": asdict(reader.shape), "height": HEIGHT, **notes}
     (new / "reader.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     (new / "README.md").write_text(card, encoding="utf-8")
+    if (folder / NUMBERS).is_file():
+        shutil.copyfile(folder / NUMBERS, new / NUMBERS)
     for file in new.rglob("*"):
         if file.is_file():
             file.chmod(0o644)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from vlm.reading.picture import Ink
 from vlm.reading.staves import HEIGHT
 from vlm.student.beam import Prefix, heads_of, search
 from vlm.student.model import load_reader
+from vlm.student.numbers import above, load_numbers, with_number
 from vlm.student.samples import question, words
 
 MOST_MEASURES = 64  # of one staff on one picture
@@ -78,6 +79,7 @@ class Transcriber:
             raise ConfigError(f"{folder}: its language model has joined tokens, which cannot be bound yet")
         self.known = len(self.tokens.vocabulary)
         self.engine = Engine(Path(folder) / "language")
+        self.numbers = load_numbers(folder)
 
     def system(self, strips: Sequence[Ink]) -> list[Transcription]:
         """What stands on the staves of a system, whose measures are of the same lengths on all of them.
@@ -93,10 +95,14 @@ class Transcriber:
             each = [row[:length] for row, length in zip(heard, own.tolist())]
             found = [self._weighed(x, search(row, MOST_MEASURES)) for x, row in zip(seen, each)]
             heads = _agreed(found)
-            return [
+            out = [
                 self._best(x, [f for f in some if f.heads == heads] or self._under(heads, x, row) or some)
                 for x, row, some in zip(seen, each, found)
             ]
+        if self.numbers is not None:
+            number = self.numbers.read(above(strips[0])[None])[0]
+            out[0] = replace(out[0], text=with_number(out[0].text, number))
+        return out
 
     def _under(self, heads: tuple[str, ...] | None, seen: torch.Tensor, row: Any) -> list[_Found]:
         """What may stand on a strip whose measures have these heads; nothing where no such text was heard."""
