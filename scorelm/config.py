@@ -64,7 +64,9 @@ class TrainConfig:
     part_subsets: float = 0.0  # share of the texts that are read with some of their parts alone
     mixed_precision: str = "auto"  # "bf16", "no", or bf16 where the processor has it
     threads: int = 0  # of the CPU; 0: torch decides
-    workers: int = 0  # processes that cut all texts before training, for which a GPU would wait; 0: they are cut as they come
+    workers: int = (
+        0  # processes that cut all texts before training, for which a GPU would wait; 0: they are cut as they come
+    )
     seed: int = 1
 
     def __post_init__(self) -> None:

@@ -80,11 +80,13 @@ def test_a_model_of_a_folder_is_trained_on(config: TrainConfig, trained: dict, t
 
 
 def test_a_model_of_train_py_is_trained_on_with_another_dropout(
-    config: TrainConfig, trained: dict, tmp_path: Path  # type: ignore[type-arg]
+    config: TrainConfig,
+    trained: dict,
+    tmp_path: Path,  # type: ignore[type-arg]
 ) -> None:
     more = train(replace(config, start=config.output_dir, output_dir=str(tmp_path / "more"), dropout=0.2, max_steps=4))
     assert more["bits_per_quarter"] < trained["history"][0]["bits_per_quarter"]
-    assert Student(tmp_path / "more").model.config.hidden_dropout == 0.2
+    assert json.loads((tmp_path / "more" / "config.json").read_text())["hidden_dropout"] == 0.2
     with pytest.raises(ConfigError, match="name one"):
         replace(config, start=config.output_dir, model_name=config.output_dir)
 

@@ -189,7 +189,9 @@ def test_processes_make_the_same_batches(config: StudentConfig) -> None:
 
     def feed(workers: int, place: Place) -> Feed:
         batches = Batches(files, "alignment", 2, lambda sample: True, 1, place)
-        return Feed(batches, lambda batch, place: made_ready(batch, tokens, np.random.default_rng(place.batch)), workers)
+        return Feed(
+            batches, lambda batch, place: made_ready(batch, tokens, np.random.default_rng(place.batch)), workers
+        )
 
     def shown(ready: Ready) -> tuple[object, ...]:
         return ready.strips.tobytes(), [row.tolist() for row in ready.ids], ready.place
@@ -223,7 +225,7 @@ def test_printed_numbers_are_learnt_and_read(config: StudentConfig, tmp_path: Pa
 @pytest.mark.parametrize(
     ("text", "number", "then"),
     [
-        ("|\n#12@4wC|\n", "13", "|\n#13@4wC|\n"), ("|\n#12@4wC|\n", "", "|\n@4wC|\n"), ("|\n@4wC|\n", "7", "|\n#7@4wC|\n"),
+        ("|\n#12@4wC|\n", "13", "|\n#13@4wC|\n"), ("|\n#12@4wC|\n", "", "|\n@4wC|\n"), ("|@4wC|", "7", "|#7@4wC|"),
         ("|\n#0?@1C|\n", "", "|\n#0?@1C|\n"), ("|\n#0?@1C|\n", "5", "|\n#5?@1C|\n"), ("|", "5", "|"),
     ],
 )  # fmt: skip

@@ -26,7 +26,7 @@ SECTIONS: dict[int, tuple[tuple[str, Clef, int], ...]] = {
     2: (("Viola", ALTO, 0), ("Taille", ALTO, 0), ("Oboe 3", TREBLE, 1), ("Recorder 3", TREBLE, 1), ("Trombone 2", ALTO, 0)),
     -1: (("Continuo", BASS, 0), ("Organ", BASS, 0), ("Violoncello", BASS, 0), ("Bassoon", BASS, 0), ("Trombone 3", BASS, 0)),
 }  # fmt: skip
-RANGE = range(0, 9)  # octaves that an instrument can be written in
+RANGE = range(9)  # octaves that an instrument can be written in
 
 
 def doubled(score: Score, chance: random.Random) -> Score | None:
@@ -38,7 +38,8 @@ def doubled(score: Score, chance: random.Random) -> Score | None:
         return None
     voices = {place: place % len(score.parts) for place in SECTIONS if place < len(score.parts) - 1}
     wanted = chance.sample(sorted(voices, key=lambda place: place % 9), min(len(voices), chance.randint(1, MOST_ADDED)))
-    above, below = [], []
+    above: list[tuple[str, list[PartMeasure | None] | None]] = []
+    below: list[tuple[str, list[PartMeasure | None] | None]] = []
     for place in sorted(wanted, key=lambda place: place % 9):
         name, clef, octaves = chance.choice(SECTIONS[place])
         (below if place < 0 else above).append((name, _with(score, voices[place], clef, octaves)))

@@ -35,7 +35,9 @@ class StudentConfig:
     number_steps: int = 4000  # at the end of alignment, of the small net that reads printed measure numbers; 0: none
     extraction_steps: int = 1500
     analysis_steps: int = 1500
-    max_minutes: float | None = None  # of a phase; its schedule ends at this time or with its steps, whichever comes first
+    max_minutes: float | None = (
+        None  # of a phase; its schedule ends at this time or with its steps, whichever comes first
+    )
     eval_steps: int = 500
     eval_records: int = 64  # of validation
     save_steps: int = 250

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from queue import Empty
 from typing import Any
@@ -36,7 +36,7 @@ class Ready:
     ids: list[Numbers]
     positions: list[Numbers]
     judged: list[int]
-    place: Place = Place()
+    place: Place = field(default_factory=Place)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -99,7 +99,9 @@ class Feed:
                         ready = queue.get(timeout=10)
                     except Empty:
                         if not process.is_alive():
-                            raise ScorelmError("a process that made batches has ended; is there memory for all?") from None
+                            raise ScorelmError(
+                                "a process that made batches has ended; is there memory for all?"
+                            ) from None
                 yield ready
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ MOVED = 2 * SPACE, 3  # columns and rows by which pictures are moved in training
 CLASSES = 11  # nothing, then the digits
 BATCH = 64
 RATE = 4e-3
-_PRINTED = re.compile(r"^\|\n(?:#(\d+))?")
+_PRINTED = re.compile(r"^(\|\n?)(?:#(\d+))?(?=.)")
 
 
 class Numbers(nn.Module):
@@ -63,14 +63,14 @@ class Numbers(nn.Module):
         return ["".join(str(digit - 1) for digit, _ in groupby(row) if digit) for row in likeliest]
 
 
-def above(strip: Ink, margin: int = 0) -> Ink:
+def above(strip: np.ndarray[Any, np.dtype[Any]], margin: int = 0) -> np.ndarray[Any, np.dtype[Any]]:
     """What stands above the start of a strip's staff, (TOP, BEFORE + BEHIND + 2 * margin)."""
     left, right = _start(strip) - BEFORE - margin, _start(strip) + BEHIND + margin
     padded = np.pad(strip[:TOP], ((0, 0), (max(0, -left), max(0, right - strip.shape[1]))))
     return padded[:, max(0, left) : max(0, left) + right - left]
 
 
-def _start(strip: Ink) -> int:
+def _start(strip: np.ndarray[Any, np.dtype[Any]]) -> int:
     """The column in which most of the staff's lines begin."""
     lines = np.median([strip[TOP + SPACE * n - 1 : TOP + SPACE * n + 2].max(0) for n in range(LINES)], 0)
     ahead = np.convolve(lines, np.full(2 * SPACE, 1 / (2 * SPACE)))[2 * SPACE - 1 :]
@@ -80,19 +80,23 @@ def _start(strip: Ink) -> int:
 def with_number(text: str, number: str) -> str:
     """A strip's text with another number at its start; "": none is printed there, as before a first full measure."""
     said = _PRINTED.match(text)
-    if said is None or (not number and said[1] == "0"):  # a pickup's
+    if said is None or (not number and said[2] == "0"):  # a pickup's
         return text
-    return f"|\n{'#' * bool(number)}{number.lstrip('0')}{text[said.end() :]}"
+    return f"{said[1]}{'#' * bool(number)}{number.lstrip('0')}{text[said.end() :]}"
 
 
 def printed(text: str) -> str:
     """The number that a strip's text has and its picture shows."""
     said = _PRINTED.match(text)
-    return (said[1] or "").lstrip("0") if said else ""
+    return (said[2] or "").lstrip("0") if said else ""
 
 
 def learn_numbers(
-    files: Sequence[Path], validation: Iterable[Sample], steps: int, seed: int, file: Path,
+    files: Sequence[Path],
+    validation: Iterable[Sample],
+    steps: int,
+    seed: int,
+    file: Path,
     say: Callable[[str], None] = print,
 ) -> float:
     """Learn from the strips of ``files``; write the net when it is done. Returns the share right on validation.
@@ -125,12 +129,12 @@ def learn_numbers(
             torch.full((BATCH,), len(logarithms)), torch.tensor([len(row) for row in digits]),
         )  # fmt: skip
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         if step % 200 == 0 or step == steps:
             say(f"numbers {step} of {steps}: loss {loss.item():.3f}")
-    share = float(np.mean([a == b for a, b in zip(net.read(seen.astype(np.float32) / 255), right)]))
+    share = float(np.mean([a == b for a, b in zip(net.read(np.asarray(seen / 255, np.float32)), right)]))
     _save(net, file)
     return share
 
