@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,10 @@ from typing import Any
 from scorelm.config import FIELDS, TrainConfig
 from scorelm.errors import ConfigError
 from scorelm.tokenizer import TIME
+
+OF_THE_START = frozenset(  # settings that a model has from the one that it was trained on from
+    "hidden_size num_layers num_heads intermediate_size cut positions rotary_share model_name extend_vocabulary".split()
+)
 
 _TIMED = """
 It loads with `AutoModelForCausalLM`. Its positions are moments of the music: call it with
@@ -22,9 +27,13 @@ def model_card(config: TrainConfig, metrics: dict[str, Any]) -> str:
     """README.md of a trained model: what it is, its data, its settings, its figures."""
     changed = {n: v for n, v in asdict(config).items() if v != FIELDS[n].default}
     options = " ".join(f"--{n.replace('_', '-')} {v}" for n, v in changed.items())
-    settings = "\n".join(f"| {n} | {v} |" for n, v in asdict(config).items())
+    own = {n: v for n, v in asdict(config).items() if config.start is None or n not in OF_THE_START}
+    settings = "\n".join(f"| {n} | {v} |" for n, v in own.items())
+    folders = config.dataset_dir.split(",")
+    trained = " and ".join(f"`{folder}/train.jsonl`" for folder in dict.fromkeys(folders))
+    often = ", ".join(f"{name} {count} times" for name, count in Counter(folders).items() if count > 1)
     calling = _TIMED if config.model_name is None and config.positions == TIME else ""
-    base = config.model_name or "from scratch, on the lexemes of the score text format, version 1"
+    base = config.start or config.model_name or "from scratch, on the lexemes of the score text format, version 1"
     return f"""---
 license: apache-2.0
 library_name: transformers
@@ -39,9 +48,9 @@ A GPT-NeoX (Pythia) language model that writes musical scores as score text. Sta
 {calling}
 ## Data
 
-{metrics["training_texts"]} texts of `{config.dataset_dir}/train.jsonl` to train on, {metrics["validation_texts"]} of
-`{config.dataset_dir}/validation.jsonl` to choose the weights by. As `generate_data.py` makes it without arguments,
-this dataset is Bach's chorales as music21's corpus has them (the works are in the public domain; music21's licence
+{metrics["training_texts"]} texts an epoch of {trained} to train on{f" ({often})" * bool(often)}, {metrics["validation_texts"]} of
+`{folders[0]}/validation.jsonl` to choose the weights by. As `generate_data.py` makes a dataset without scores,
+it is Bach's chorales as music21's corpus has them (the works are in the public domain; music21's licence
 says what holds for its files), split as the published figures split them. No validation or test piece is trained on.
 
 ## Figures

@@ -18,8 +18,7 @@ from scorelm.notation.lexemes import COMMON_PARTS, DURATIONS, END_OF_TEXT, IDS, 
 from scorelm.notation.sound import Sound
 
 BLANK = 0  # of the columns: nothing begins here
-WIDTH = 12  # prefixes kept
-WIDER = 48  # where none of them is complete in the end
+WIDTHS = 12, 48, 256  # prefixes kept; more where none of them is complete in the end
 LEAST = -9.0  # nats: what is less likely in a column is not tried
 MOST_TRIED = 16  # tokens in a column
 NEVER = -math.inf
@@ -121,7 +120,7 @@ def search(
     heard: logarithms of the probabilities of each token, (columns, vocabulary); BLANK is one of them
     heads: of all measures, where they are known
     """
-    for width in (WIDTH, WIDER):
+    for width in WIDTHS:
         found = _found(heard, most_measures, heads, width)
         if any(prefix.complete for prefix, _ in found):
             return [f for f in found if f[0].complete]
