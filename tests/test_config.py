@@ -13,11 +13,20 @@ from scorelm.errors import ConfigError
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_the_shipped_settings_load_and_are_those_of_the_shipped_model() -> None:
+def test_the_shipped_settings_load_and_are_of_the_shape_of_the_shipped_model() -> None:
     config = load_config(ROOT / "train_cfg.json")
     model = load_config(ROOT / "scorelm" / "models" / "chorale" / "train_cfg.json")
     assert config == TrainConfig()
-    shape = ("hidden_size", "num_layers", "num_heads", "intermediate_size", "dropout", "lr", "weight_decay", "seed")
+    shape = (
+        "hidden_size",
+        "num_layers",
+        "num_heads",
+        "intermediate_size",
+        "cut",
+        "positions",
+        "rotary_share",
+        "max_length",
+    )
     assert [getattr(config, name) for name in shape] == [getattr(model, name) for name in shape]
 
 
