@@ -58,6 +58,7 @@ class Wish:
     top_k: int = 0
     top_p: float = 0.98
     min_p: float = 0.0
+    strict: bool = False  # no parallel fifths and octaves between voices, no crossings
     free: bool = False  # not bound to the grammar: texts as they come, sound or not
 
     def __post_init__(self) -> None:
@@ -74,6 +75,8 @@ class Wish:
         asked = [name for name in ("key", "time", "parts", "measures", "from_measure", "rewrite") if self._has(name)]
         if self.free:
             self._refuse("--free", {*asked, *(name for name in ("given", "best", "tries") if self._has(name))})
+            if self.strict:
+                raise ConfigError("--free goes without --strict")
         if self.given is not None:
             if self.prompt != "|":
                 raise ConfigError("give a prompt or --given, not both")
@@ -131,6 +134,7 @@ class Wish:
             measures=self.measures,
             sampling=sampling,
             tries=self.tries or (GIVEN_TRIES if later else 1),
+            strict=self.strict,
         )
 
     def seeds(self) -> range:

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from scorelm.analysis.lines import lines
+from scorelm.bound.strict import strict as strictly
 from scorelm.bound.tokens import tokens_of_folder
 from scorelm.bound.walk import BoundTokens
 from scorelm.errors import ConfigError, FormatError
@@ -28,7 +30,7 @@ from scorelm.notation.planned import lead, walk_of
 from scorelm.notation.positions import Clock
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import Sound
-from scorelm.notation.transform import extract
+from scorelm.notation.transform import extract, strip
 from scorelm.notation.writer import write
 from scorelm.readers import Logits, Reader, open_reader
 from scorelm.sampling import Sampling
@@ -86,6 +88,7 @@ class Student:
         at_least: int = 8,
         sampling: Sampling | None = None,
         tries: int = 1,
+        strict: bool = False,
     ) -> Iterator[tuple[int, str]]:
         """Continue a text once for each seed, several at once; yields (number of the seed, next piece of its text).
 
@@ -93,11 +96,12 @@ class Student:
         measures: each whole text has exactly so many; None: at least ``at_least``, and then as the model likes
         tries: so many ways of each text are written beside each other. Those that lead best to what is given later
             go on, the likeliest is kept; a piece comes as soon as all ways agree on it
+        strict: no parallel fifths and octaves, no crossings (see ``bound.strict``)
 
         Raises FormatError where the prompt breaks the format, ScoreError where nothing can be written into a plan.
         """
 
-        first = _Text(self, prompt, measures, at_least, sampling or Sampling())
+        first = _Text(self, prompt, measures, at_least, sampling or Sampling(), strict)
         together = max(1, MOST_ROWS // tries)
         for start in range(0, len(seeds), together):
             some = seeds[start : start + together]
@@ -229,9 +233,7 @@ class _Context:
 
     def copy(self) -> _Context:
         out = copy.copy(self)
-        out.clock = copy.copy(self.clock)
-        out.clock.ratios = list(self.clock.ratios)
-        out.clock.number = None if self.clock.number is None else list(self.clock.number)
+        out.clock = self.clock.copy()
         out.ids, out.positions = list(self.ids), list(self.positions)
         return out
 
@@ -276,7 +278,13 @@ class _Text:
     """One text under way: what may come next, what its reader has read, and how likely it is."""
 
     def __init__(
-        self, student: Student, prompt: str | Plan, measures: int | None, at_least: int, sampling: Sampling
+        self,
+        student: Student,
+        prompt: str | Plan,
+        measures: int | None,
+        at_least: int,
+        sampling: Sampling,
+        strict: bool,
     ) -> None:
         self.student = student
         self.sampling = sampling
@@ -291,14 +299,15 @@ class _Text:
             raise ConfigError(f"the prompt has {present} measures already, {measures} were asked for")
         bounds = measures, max(at_least, present + 1), present + MOST_MEASURES
         tokens = student.tokens
-        if isinstance(prompt, Plan):
-            self.walk = tokens.walk(walk_of(prompt, *bounds), begun)
-        else:
-            try:
-                self.walk = tokens.walk(Sound(prompt[:at], *bounds), begun)
-            except ValueError as error:
-                Sound(prompt, *bounds)  # says where
-                raise FormatError(f"{error} in sound text", prompt, at) from None
+        plan = prompt if isinstance(prompt, Plan) else None
+        sound = walk_of(plan, *bounds) if plan else Sound(text[:at], *bounds, renumbers=False)
+        if strict:
+            sound = strictly(sound, text[:at], tuple(lines(strip(plan.score))) if plan else (), bool(begun))
+        try:
+            self.walk = tokens.walk(sound, begun)
+        except ValueError as error:
+            Sound(text, *bounds)  # says where
+            raise FormatError(f"{error} in sound text", text, at) from None
         self.canonical, self.full = Canonical(), Canonical()
         self.whole = "|\n"  # as the model is shown it
         self.pieces = ["|\n"]  # as they come, with all that was given; those of the prompt are one

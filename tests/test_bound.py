@@ -12,6 +12,7 @@ import torch
 import infer
 from scorelm import extract
 from scorelm.bound.processor import SoundLogitsProcessor
+from scorelm.bound.strict import strict
 from scorelm.bound.subwords import SubwordTokens
 from scorelm.bound.tokens import bound_tokens
 from scorelm.bound.walk import BoundTokens, Walk
@@ -345,3 +346,18 @@ def test_what_may_not_come_has_no_share_of_the_bound_losses(kind: str, models: d
     assert sum(bound) < 0.9 * sum(free)
     with pytest.raises(ValueError, match="may not"):
         student.losses(PROMPT.replace("GABc", "GAB"), bound=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_strict_voice_leading_holds_for_all_tokens(kind: str, models: dict[str, Path]) -> None:
+    """Behind "hGA;hC" no "D", though it may be any part of a token."""
+    tokens = Student(models[kind]).tokens
+    lead = '|\nT4:4P"Soprano"!clef-G2!wG;P"Bass"!clef-F4!wC|\n'
+    for rule, refused in ((False, False), (True, True)):
+        walk = tokens.walk(strict(Sound(lead), lead) if rule else Sound(lead))
+        for token, _ in tokens.encode(("\n" if tokens.spells_lines else "") + "hGA;hC"):
+            assert token is not None
+            walk.push(token)
+        found = {tokens.text([i]) for i in walk.choices().tolist()}
+        assert refused == (not any(text[:1] == "D" and text[1:2] not in (",", "'") for text in found))
+        assert any(text.startswith("E") for text in found)

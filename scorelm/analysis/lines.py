@@ -43,18 +43,23 @@ class Sounding:
         return 7 * self.pitch.octave + STEPS.index(self.pitch.step)
 
 
+def role_of(name: str) -> str:
+    """Which voice of a choir a part's name says: soprano, alto, tenor, bass, or nothing."""
+    match = _VOCAL.match(name)
+    return match.group(1).lower() if match else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A voice of a part through the whole score. ``role``: soprano, alto, tenor, bass, or nothing."""
 
-    part: int
-    name: str
+    place: Place
+    name: str  # of the part
     notes: tuple[Sounding, ...]
 
     @property
     def role(self) -> str:
-        match = _VOCAL.match(self.name)
-        return match.group(1).lower() if match else ""
+        return role_of(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,7 @@ def lines(score: Score) -> list[Line]:
                     notes.append(Sounding(onset, onset + timed.quarters, head.pitch, sounds, fermata))
                 tied[place] = head.tie
         start += measure.length
-    return [Line(place[0], score.parts[place[0]].name, tuple(notes)) for place, notes in sorted(found.items()) if notes]
+    return [Line(place, score.parts[place[0]].name, tuple(notes)) for place, notes in sorted(found.items()) if notes]
 
 
 def measured(measure: Measure) -> Iterator[tuple[Place, list[Timed]]]:

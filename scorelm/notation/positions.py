@@ -8,6 +8,7 @@ stands together, however far apart it is written: voices begin again where their
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable
 
@@ -42,6 +43,12 @@ class Clock:
         self.before = ""  # the lexeme before
         self.number: list[str] | None = None  # of a time signature or a length, while it is read
         self.number_of = ""
+
+    def copy(self) -> Clock:
+        out = copy.copy(self)
+        out.ratios = list(self.ratios)
+        out.number = None if self.number is None else list(self.number)
+        return out
 
     def push(self, lexeme: str) -> float:
         """The position of the next lexeme of a text."""

@@ -77,6 +77,7 @@ class Sound:
     at_least, at_most: bounds of the number of measures where it is free
     excerpt: the text may end with ties and endings open, and without a final barline
     grammar: narrower rules, with bounds of their own
+    renumbers: whether a measure behind the first one may say another number than the next
 
     Raises FormatError where the prompt breaks the format.
     """
@@ -90,11 +91,12 @@ class Sound:
         max_parts: int = 16,
         grammar: Grammar | None = None,
         excerpt: bool = False,
+        renumbers: bool = True,
     ) -> None:
         whole = prompt.rfind("|") + 1
         piece = begin(prompt[:whole] or "|")
         self.count = piece.measures  # whole measures
-        grammar = grammar or Grammar(measures or at_least, measures or at_most, max_parts, excerpt)
+        grammar = grammar or Grammar(measures or at_least, measures or at_most, max_parts, excerpt, renumbers)
         self._node = grammar.text(piece)
         self.allowed: Lexemes = self._node.allowed
         self._push_prompt(prompt, whole)
@@ -116,6 +118,13 @@ class Sound:
     def fits(self) -> bool:
         """Whether something given has just passed, which says how well all before it fits."""
         return isinstance(self._node, Fitted)
+
+    def narrowed(self, rule: Callable[[Node], Node]) -> Sound:
+        """A walk from here on, narrower by a rule."""
+        out = self.copy()
+        out._node = rule(self._node)
+        out.allowed = out._node.allowed
+        return out
 
     def peek(self, lexeme: str) -> Lexemes:
         """What may come behind an allowed lexeme."""
@@ -209,11 +218,14 @@ _ENDING = Local(only('"'), lambda _: _passes(""))
 class Grammar:
     """The rules outside voices. Each takes what is known so far, and mostly ``follow``, what stands behind it."""
 
-    def __init__(self, at_least: int, at_most: int, max_parts: int, excerpt: bool = False) -> None:
+    def __init__(
+        self, at_least: int, at_most: int, max_parts: int, excerpt: bool = False, renumbers: bool = True
+    ) -> None:
         self.at_least = at_least
         self.at_most = at_most
         self.max_parts = max_parts
         self.excerpt = excerpt
+        self.renumbers = renumbers
 
     def text(self, piece: Piece) -> Node:
         """Before a measure or the end of the text."""
@@ -245,6 +257,8 @@ class Grammar:
             allowed = union(HEAD[stage], begin.allowed)
         if piece.ending:
             allowed -= only("!ending!")
+        if piece.measures and not self.renumbers:
+            allowed -= only("#")
 
         def step(lexeme: str) -> Node:
             if lexeme == "#":

@@ -1,0 +1,225 @@
+"""Strict voice leading, a rule over any walk: no parallel fifths and octaves, no crossings.
+
+They are those that scorelm.analysis.voice_leading counts. A pitch is refused where it would make one with a line whose
+notes are known by then: those written before it in the text, and given ones. Singers are held against singers,
+instruments against instruments, which may play with a singer in octaves. Pitches are as written, transposing parts too.
+A rule that would leave no pitch is let go, and given notes are not judged.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import lru_cache
+
+from scorelm.analysis.lines import Line, Sounding, midi, role_of
+from scorelm.analysis.voice_leading import FIFTH, OCTAVE, interval_class
+from scorelm.notation.lexemes import COMMON_PARTS, cut
+from scorelm.notation.model import Pitch
+from scorelm.notation.pitches import ALTER_OF, PITCH_OF
+from scorelm.notation.positions import Clock
+from scorelm.notation.sound import Fitted, Place, Sound
+from scorelm.notation.steps import Lexemes, Node
+
+PITCHES = frozenset(PITCH_OF)
+NEAR = 1e-6  # quarters: times are sums of floats
+
+
+def strict(sound: Sound, before: str = "|", given: tuple[Line, ...] = (), begun: bool = False) -> Sound:
+    """The same walk, bound to strict voice leading.
+
+    before: the text up to where the walk stands; given: lines of which some notes stand there already, later in the text
+    begun: whether some of the next measure is written; the rule holds behind it
+    """
+    voices = Voices(given)
+    for lexeme in cut(before):
+        voices = voices.push(lexeme)
+    voices.holds = not begun
+    return sound.narrowed(lambda node: led(node, voices))
+
+
+class Note:
+    """A note as it was written. Times in quarters from the start; tied heads are one note."""
+
+    __slots__ = ("end", "onset", "pitch", "semitones")
+
+    def __init__(self, onset: float, end: float, pitch: Pitch) -> None:
+        self.onset = onset
+        self.end = end
+        self.pitch = pitch
+        self.semitones = midi(pitch)
+
+
+Notes = tuple[Note, ...]
+
+
+class Voices:
+    """What sounds in each line around the place where a text stands. ``push`` gives another one, this one stays."""
+
+    def __init__(self, given: tuple[Line, ...] = ()) -> None:
+        self.clock = Clock()
+        self.given = {line.place: tuple(_note(note) for note in line.notes) for line in given}
+        self.given_singers = frozenset(line.place[0] for line in given if line.role)
+        self.lines: dict[Place, Notes] = {}  # this measure's notes, and the last one before it
+        self.singers: tuple[bool, ...] = ()  # which parts are
+        self.place: Place = (0, 0, 0)
+        self.alter: int | None = None  # of a sign that is a lexeme of its own
+        self.name: str | None = None  # of a part, while it is read
+        self.tied = False
+        self.holds = True  # the rule
+
+    def push(self, lexeme: str) -> Voices:
+        out = copy.copy(self)
+        out.clock = self.clock.copy()
+        out.clock.push(lexeme)
+        out._follow(lexeme, self.clock)
+        return out
+
+    def _follow(self, lexeme: str, before: Clock) -> None:
+        if before.in_string:
+            if self.name is not None:
+                self._read_name(lexeme)
+        elif lexeme in ALTER_OF:
+            self.alter = ALTER_OF[lexeme]
+        elif lexeme in PITCHES:
+            if not before.in_grace:
+                self._sound(_pitch(lexeme, self.alter), before)
+            self.alter = None
+        elif lexeme == "-":
+            self.tied = True
+        elif lexeme == "|":
+            self.place, self.holds = (0, 0, 0), True
+            self.lines = {place: notes[-1:] for place, notes in self.lines.items()}
+        elif lexeme == ";":
+            self.place = (self.place[0] + 1, 0, 0)
+        elif lexeme == "/" and not before.in_grace:
+            self.place = (self.place[0], self.place[1] + 1, 0)
+        elif lexeme == "&":
+            self.place = (*self.place[:2], self.place[2] + 1)
+        elif lexeme in COMMON_PARTS:
+            self.singers += (bool(role_of(COMMON_PARTS[lexeme][0])),)
+        elif lexeme == "P":
+            self.name = ""
+        elif lexeme in ("z", "y", "x", "Z", "X"):
+            self.tied = False
+
+    def _read_name(self, lexeme: str) -> None:
+        if lexeme == '"':
+            self.singers += (bool(role_of(self.name or "")),)
+            self.name = None
+        else:
+            self.name = (self.name or "") + lexeme
+
+    def _sound(self, pitch: Pitch, before: Clock) -> None:
+        notes = self.lines.get(self.place, ())
+        last = notes[-1] if notes else None
+        if before.joined and last:  # a chord counts by its highest note
+            if midi(pitch) >= last.semitones:
+                notes = (*notes[:-1], Note(last.onset, last.end, pitch))
+        elif self.tied and last and last.pitch == pitch and abs(last.end - before.now) < NEAR:
+            notes = (*notes[:-1], Note(last.onset, self.clock.now, pitch))
+        else:
+            notes = (*notes, Note(before.now, self.clock.now, pitch))
+        self.lines = {**self.lines, self.place: notes}
+        self.tied = False
+
+    def kept(self, allowed: Lexemes) -> Lexemes:
+        """Those of some lexemes that lead well."""
+        pitches = allowed & PITCHES
+        if not self.holds or len(pitches) < 2 or self.clock.in_string or self.clock.in_grace:
+            return allowed
+        refused: Lexemes = frozenset().union(*self._refused())
+        return allowed - refused if pitches - refused else allowed
+
+    def _refused(self) -> Iterator[Lexemes]:
+        clock = self.clock
+        own = self.lines.get(self.place, ())
+        onset = own[-1].onset if clock.joined and own else clock.now
+        end = onset + clock.held * clock.ratios[-1]
+        was = next((note for note in reversed(own) if abs(note.end - onset) < NEAR), None)
+        for place in self.lines.keys() | self.given.keys():
+            if place == self.place or self._sings(place) != self._sings(self.place):
+                continue
+            notes = self._around(place, onset, end)
+            there = [note.semitones for note in notes if note.onset < end - NEAR and note.end > onset + NEAR]
+            if there and place < self.place:
+                yield _beyond(min(there), True, self.alter)
+            elif there:
+                yield _beyond(max(there), False, self.alter)
+            old = next((note for note in notes if abs(note.end - onset) < NEAR), None)
+            new = next((note for note in notes if abs(note.onset - onset) < NEAR), None)
+            if was and old and new and new.semitones != old.semitones:
+                interval = interval_class(_sounding(was.pitch), _sounding(old.pitch))
+                if interval in (FIFTH, OCTAVE):
+                    yield _apart(new.pitch, interval, self.alter) - _alike(was.semitones, self.alter)
+
+    def _sings(self, place: Place) -> bool:
+        return place[0] in self.given_singers or (place[0] < len(self.singers) and self.singers[place[0]])
+
+    def _around(self, place: Place, onset: float, end: float) -> Notes:
+        """A line's notes that touch some time."""
+        written = self.lines.get(place, ())
+        known = [note for note in self.given.get(place, ()) if note.end > onset - NEAR and note.onset < end + NEAR]
+        last = written[-1].end if written else 0.0
+        return (*written, *(note for note in known if note.onset > last - NEAR))
+
+
+class Led(Node):
+    """A place in a text whose lines lead well."""
+
+    __slots__ = ("node", "voices")
+
+    def __init__(self, node: Node, voices: Voices) -> None:
+        self.node = node
+        self.voices = voices
+        self.room = node.room
+        self.allowed = voices.kept(node.allowed)
+
+    def push(self, lexeme: str) -> Node:
+        return led(self.node.push(lexeme), self.voices.push(lexeme))
+
+    def peek(self, lexeme: str) -> Lexemes:
+        return self.voices.push(lexeme).kept(self.node.peek(lexeme))
+
+
+class LedFitted(Led, Fitted):
+    """The same behind something given."""
+
+
+def led(node: Node, voices: Voices) -> Led:
+    return LedFitted(node, voices) if isinstance(node, Fitted) else Led(node, voices)
+
+
+def _note(note: Sounding) -> Note:
+    return Note(float(note.onset), float(note.end), note.pitch)
+
+
+def _pitch(lexeme: str, alter: int | None) -> Pitch:
+    step, octave, own = PITCH_OF[lexeme]
+    return Pitch(step, octave, own if alter is None else alter)
+
+
+@lru_cache(maxsize=1 << 12)
+def _sounding(pitch: Pitch) -> Sounding:
+    return Sounding(Fraction(0), Fraction(0), pitch, midi(pitch))
+
+
+@lru_cache(maxsize=1 << 12)
+def _beyond(semitones: Fraction | int, above: bool, alter: int | None) -> Lexemes:
+    """The pitches above, or below, some pitch."""
+    found = ((lexeme, midi(_pitch(lexeme, alter))) for lexeme in PITCHES)
+    return frozenset(lexeme for lexeme, own in found if (own > semitones if above else own < semitones))
+
+
+@lru_cache(maxsize=1 << 12)
+def _apart(pitch: Pitch, interval: tuple[int, int], alter: int | None) -> Lexemes:
+    """The pitches that stand in this interval to another one, octaves taken away."""
+    other = _sounding(pitch)
+    return frozenset(x for x in PITCHES if interval_class(_sounding(_pitch(x, alter)), other) == interval)
+
+
+@lru_cache(maxsize=1 << 10)
+def _alike(semitones: Fraction | int, alter: int | None) -> Lexemes:
+    """The pitches that sound as this one does."""
+    return frozenset(lexeme for lexeme in PITCHES if midi(_pitch(lexeme, alter)) == semitones)

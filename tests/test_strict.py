@@ -1,0 +1,135 @@
+"""Strict voice leading: what is refused, where, and that nothing else is."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from scorelm import extract
+from scorelm.analysis.lines import lines
+from scorelm.analysis.voice_leading import voice_leading
+from scorelm.bound.strict import PITCHES, strict
+from scorelm.compose import Wish, generate
+from scorelm.errors import ConfigError
+from scorelm.generation import SHIPPED, Student
+from scorelm.notation.lexemes import cut
+from scorelm.notation.reader import parse
+from scorelm.notation.sound import Sound, sound_problems
+
+CHOIR = "Soprano,Alto,Tenor,Bass"
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Student:
+    return Student(SHIPPED)
+
+
+def counted(text: str) -> Counter[str]:
+    return voice_leading(lines(parse(text)))
+
+
+def pitches(text: str, begun: str, **given: object) -> frozenset[str]:
+    """The pitches that may stand behind a beginning, all of which is written by the rule."""
+    walk = strict(Sound(text, measures=9), text, **given)  # type: ignore[arg-type]
+    for lexeme in cut(begun):
+        walk.push(lexeme)
+    return walk.allowed & PITCHES
+
+
+def two(upper: str, lower: str, first: str = "Soprano", second: str = "Bass") -> str:
+    return f'T4:4P"{first}"{upper};P"{second}"{lower}'
+
+
+# -- what is refused --------------------------------------------------------------------------------
+
+
+def test_parallel_fifths_and_octaves_are_refused() -> None:
+    fifths = pitches("|", two("hGA", "hC"))
+    assert not {"D", "D,", "D,,"} & fifths
+    assert {"C", "E", "F", "^D", "_D", "A,"} <= fifths
+    octaves = pitches("|", two("hcB", "hC"))
+    assert not {"B", "B,", "B,,"} & octaves
+    assert {"C", "E,", "_B,"} <= octaves
+
+
+def test_a_voice_that_stays_or_comes_later_makes_no_parallel() -> None:
+    assert "C" in pitches("|", two("hGG", "hC"))
+    assert "D" in pitches("|", two("hGqAA", "Cz"))  # the lower voice rests where the upper one moves
+    assert "D" in pitches("|", two("h.GqA", "hC"))  # it moves before
+
+
+def test_barlines_and_ties_are_passed() -> None:
+    lead = "|" + two("hGG", "hCC") + "|"
+    assert "D" not in pitches(lead, "hAA;h")
+    tied = "|" + two("hGG-", "hCC-") + "|"
+    assert "D" not in pitches(tied, "hGA;hC")
+
+
+def test_voices_do_not_cross_while_a_note_lasts() -> None:
+    found = pitches("|", two("cBAG", "h"))
+    assert {"B", "A", "C"} <= found and not {"c", "^B", "c'"} & found  # ^B sounds as c does, above B
+    assert "A" not in pitches("|", two("hcG", "w"))
+
+
+def test_singers_and_instruments_do_not_hinder_each_other() -> None:
+    assert "A" in pitches("|", two("hGA", "hG", second="Oboe"))
+    assert "A" not in pitches("|", two("hGA", "hG", first="Flute", second="Oboe"))
+    assert "A" not in pitches("|", two("hGA", "hG", first="Soprano solo", second="Tenor"))
+
+
+def test_given_notes_that_stand_later_in_the_text_are_known() -> None:
+    given = tuple(lines(parse('|T4:4P"Soprano"wz;P"Bass"hCD|')))
+    found = pitches("|", 'T4:4P"Soprano"hG', given=given)
+    assert not {"A", "a", "C,"} & found and {"F", "B"} <= found
+    assert "B," not in pitches("|", 'T4:4P"Soprano"h', given=given)
+
+
+def test_double_accidentals_are_judged_as_they_sound() -> None:
+    assert "C" not in pitches("|", two("h^F^^G", "hB,") + "^^")
+    assert "C" in pitches("|", two("h^FG", "hB,") + "^^")
+
+
+# -- where it holds ---------------------------------------------------------------------------------
+
+
+def test_a_rule_that_leaves_no_pitch_is_let_go() -> None:
+    assert pitches("|", two("hGA", "hC-")) == {"C"}
+    assert pitches("|", two("w_C,,,,", "w")) == {"_C,,,,"}
+
+
+def test_a_measure_that_was_begun_is_gone_on_with_as_it_is() -> None:
+    walk = strict(Sound("|", measures=9), begun=True)
+    for lexeme in cut(two("hGA", "hC")):
+        walk.push(lexeme)
+    assert "D" in walk.allowed
+    for lexeme in cut("D|hcd;hC"):
+        walk.push(lexeme)
+    assert "D" not in walk.allowed
+
+
+# -- what is written --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_choir_is_well_led_where_it_is_asked_for(shipped: Student, seed: int) -> None:
+    wish = {"parts": CHOIR, "measures": 8, "seed": seed, "model": shipped, "temperature": 1.2}
+    (free,), (text,) = generate("|", **wish), generate("|", strict=True, **wish)
+    assert counted(free)["fifths"] + counted(free)["octaves"] > 0 < counted(free)["crossings"]
+    found = counted(text)
+    assert found["fifths"] == found["octaves"] == found["crossings"] == 0 < found["moving_pairs"]
+    assert sound_problems(text) == []
+
+
+@pytest.mark.parametrize("part", ["Soprano", "Bass"])
+def test_given_parts_stay_and_the_others_are_led_by_them(shipped: Student, chorales: list[str], part: str) -> None:
+    given = extract(chorales[0], parts=[part])
+    (text,) = generate(given=given, strict=True, seed=1, tries=2, model=shipped)
+    found = counted(text)
+    assert extract(text, parts=[part]) == given
+    assert found["fifths"] == found["octaves"] == found["crossings"] == 0 < found["moving_pairs"]
+
+
+def test_free_texts_are_not_led() -> None:
+    with pytest.raises(ConfigError, match="--free goes without --strict"):
+        Wish(free=True, strict=True)
