@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     add("--min-p", type=float, default=0.0, help="only what is this likely beside the likeliest; default: 0")
     add("--strict", action="store_true", help="voices do not cross, nor move in parallel fifths or octaves")
     add("--free", action="store_true", help="not bound to the grammar: texts as they come; how many are valid is said")
-    add("--engine", default="numpy", help="numpy, or transformers, which uses a GPU; default: numpy")
+    add("--engine", default="numpy", help="numpy; transformers or vllm, which use a GPU; default: numpy")
     add("--seed", type=int, help="of the first sample, the next ones have seed + 1 ...; default: drawn")
     add("-o", "--output", metavar="DIR", help=f"write each sample there as {' '.join(ENDINGS)}")
     add("--wav", action="store_true", help="with -o: write each sample as .wav too, by fluidsynth or tinysoundfont")

@@ -133,7 +133,7 @@ class Wish:
             seeds=seeds,
             measures=self.measures,
             sampling=sampling,
-            tries=self.tries or (GIVEN_TRIES if later else 1),
+            tries=self.tries or (GIVEN_TRIES if later and not student.vllm else 1),
             strict=self.strict,
         )
 

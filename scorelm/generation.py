@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,6 +35,9 @@ from scorelm.notation.writer import write
 from scorelm.readers import Logits, Reader, open_reader
 from scorelm.sampling import Sampling
 from scorelm.ways import log_sum, successors
+
+if TYPE_CHECKING:
+    from scorelm.vllm_engine import VllmEngine
 
 SHIPPED = Path(__file__).parent / "models" / "chorale"
 TRAINED = Path("score-lm")  # what train.py writes in the working folder
@@ -60,7 +63,8 @@ class Student:
     def __init__(self, folder: str | Path, engine: str = "numpy") -> None:
         """Load a folder that train.py wrote. ConfigError where its tokens cannot be bound to the grammar.
 
-        engine: "numpy", the fastest on a processor, or "transformers", the reference, which uses a GPU
+        engine: "numpy", the fastest on a processor; "transformers", the reference, which uses a GPU; or "vllm", the
+            fastest on a GPU, for models whose positions are places in the row. ConfigError where vLLM is not installed
         """
         folder = Path(folder)
         try:
@@ -69,7 +73,22 @@ class Student:
             raise ConfigError(f"{folder / 'config.json'}: cannot be read: {error}") from None
         self.tokens: BoundTokens = tokens_of_folder(folder, config)
         self.timed = config.get("scorelm_positions") == "time"
-        self.reader: Reader = open_reader(folder, engine)
+        self.vllm: VllmEngine | None = None
+        if engine == "vllm":
+            self.vllm = self._open_vllm(folder)
+        self.reader: Reader = open_reader(folder, "numpy" if self.vllm else engine)  # vLLM writes and does not judge
+
+    def _open_vllm(self, folder: Path) -> VllmEngine:
+        if self.timed:
+            raise ConfigError(
+                f"{folder}: its positions are moments of the music, of which vLLM knows nothing; it writes with models "
+                "that were trained with --positions index, and with Pythias"
+            )
+        try:
+            from scorelm.vllm_engine import VllmEngine
+        except ImportError as error:
+            raise ConfigError(f'engine vllm: {error}; on a machine with a GPU: pip install "scorelm[vllm]"') from None
+        return VllmEngine(folder, 2 * CONTEXT)
 
     def measures(self, prompt: str | Plan = "|", *, seed: int, **options: Any) -> Iterator[str]:
         """Continue a text to its end; yields it piece by piece, each up to a "|", the prompt's measures first.
@@ -102,6 +121,11 @@ class Student:
         """
 
         first = _Text(self, prompt, measures, at_least, sampling or Sampling(), strict)
+        if self.vllm:
+            if tries > 1:
+                raise ConfigError("several tries of a text need another engine than vllm")
+            yield from self._write_by_vllm(self.vllm, [_Ways([first.another()], seed) for seed in seeds], seeds)
+            return
         together = max(1, MOST_ROWS // tries)
         for start in range(0, len(seeds), together):
             some = seeds[start : start + together]
@@ -133,6 +157,34 @@ class Student:
                 going |= {number * tries + way for way, text in enumerate(ways.texts) if not text.ended}
             rows = sorted(going)
 
+    def _write_by_vllm(
+        self, engine: VllmEngine, groups: Sequence[_Ways], seeds: Sequence[int]
+    ) -> Iterator[tuple[int, str]]:
+        """All texts at once: vLLM has a queue of its own."""
+
+        def add(number: int) -> None:
+            text = groups[number].texts[0]
+            seed = (seeds[number] + len(text.whole)) % 2**63  # a text that is added again goes on by other chance
+            engine.add(number, text.context.ids, text.walk, text.sampling, seed)
+
+        for number, ways in enumerate(groups):
+            yield number, ways.come()
+            add(number)
+        going = len(groups)
+        while going:
+            for number, tokens in engine.step():
+                text = groups[number].texts[0]
+                for token in tokens:
+                    text.push(token)
+                if text.ended:
+                    engine.drop(number)
+                    going -= 1
+                elif text.shorten():
+                    engine.drop(number)
+                    add(number)
+                if piece := groups[number].come():
+                    yield number, piece
+
     def free(
         self, prompt: str = "|", *, seeds: Sequence[int], sampling: Sampling | None = None
     ) -> Iterator[tuple[int, str]]:
@@ -140,6 +192,8 @@ class Student:
 
         A text that has no end after ``MOST_FREE`` tokens is broken off. ConfigError where the prompt leaves no room.
         """
+        if self.vllm:
+            raise ConfigError("--free needs another engine than vllm")
         sampling = sampling or Sampling()
         for start in range(0, len(seeds), MOST_ROWS):
             contexts = [_Context(self) for _ in seeds[start : start + MOST_ROWS]]
@@ -347,7 +401,10 @@ class _Text:
         everything = log_sum(logits)
         self.weight += log_sum(found) - everything
         self.nats += everything - float(found[chosen])
-        token = int(ids[chosen])
+        self.push(int(ids[chosen]))
+
+    def push(self, token: int) -> None:
+        """Go on by a token that may stand here."""
         lexemes = self.walk.push(token)
         self.ended = self.walk.ended
         self.waits = self.ended or self.walk.fits

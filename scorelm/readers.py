@@ -15,7 +15,7 @@ import numpy as np
 
 from scorelm.errors import ConfigError
 
-ENGINES = ("numpy", "transformers")
+ENGINES = ("numpy", "transformers", "vllm")  # the last one is no reader: it draws tokens itself
 Logits = np.ndarray[Any, np.dtype[np.float32]]
 
 
