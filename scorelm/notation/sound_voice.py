@@ -245,18 +245,31 @@ def _fitting(left: int) -> Lexemes:
     return frozenset(x for x, ticks in VALUE_TICKS.items() if ticks <= left and (left - ticks) % SMALLEST == 0)
 
 
-@cache
+def _above(lexemes: Lexemes, more: Lexemes = only()) -> list[Lexemes]:
+    """Of each position from -1 on: those of some lexemes that lie above it, and ``more`` where there are any."""
+    at: list[set[str]] = [set() for _ in range(HIGHEST + 1)]
+    for lexeme in lexemes:
+        if POSITION[lexeme] <= HIGHEST:
+            at[POSITION[lexeme]].add(lexeme)
+    out, found = [only()], only()
+    for here in reversed(at):
+        found = found.union(here, more)
+        out.append(found)
+    return out[::-1]
+
+
+_NATURALS = _above(frozenset(x for x in POSITION if PITCH_OF[x][2] == 0))
+_NOTES = _above(frozenset(POSITION), frozenset(ALTER_OF))
+
+
 def _naturals(low: int) -> Lexemes:
     """The naturals above a position."""
-    return frozenset(x for x, place in POSITION.items() if low < place <= HIGHEST and PITCH_OF[x][2] == 0)
+    return _NATURALS[min(low, HIGHEST) + 1]
 
 
-@cache
 def _notes(low: int) -> Lexemes:
     """What a note above a position may begin with."""
-    return frozenset(x for x, place in POSITION.items() if low < place <= HIGHEST).union(
-        ALTER_OF if _naturals(low) else ()
-    )
+    return _NOTES[min(low, HIGHEST) + 1]
 
 
 @cache
