@@ -10,8 +10,8 @@ measure; parts written to one of a validation piece's; some of its measures writ
 and 1.3 (nothing else is cut off). Each text must be read, be sound (every voice of every measure full, ties and
 tuplets complete; where a given part is not sound itself, all measures full), become MusicXML that is valid against the
 4.0 schema, and be opened by Verovio and MuseScore 3 (where it is installed) without complaint. What was given must be
-there. --schema as in open_everywhere.py. A model that has learnt nothing is asked for a few measures: it has no end
-of its own.
+there. --schema as in open_everywhere.py. A model that has learnt nothing is asked for a few measures, and given a few:
+it has no end of its own. --first begins at a later sample, so that several processes share the work.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ TIMES = "4/4 3/4 2/4 3/2 6/8 C".split()
 
 def wish_of(mode: str, piece: str, number: int, chance: random.Random, endless: bool) -> Wish:
     """What is asked for in a mode; the numbers that chance chooses fit the piece. endless: the model has no end"""
+    if endless:
+        piece = beginning(piece)
     measures = piece.count("|") - 1
     options: dict[str, Any] = {"seed": number, "temperature": TEMPERATURES[number % 3], "top_p": 1.0}
     if mode == "new":
@@ -63,6 +65,12 @@ def wish_of(mode: str, piece: str, number: int, chance: random.Random, endless: 
     first = chance.randint(1, measures)
     last = min(measures, first + chance.randint(0, 3))
     return Wish(piece, rewrite=f"{first}-{last}", tries=2, **options)
+
+
+def beginning(piece: str) -> str:
+    """Its first four measures, fewer where a tie would be cut."""
+    found = [scorelm.extract(piece, measures=(1, last)) for last in (4, 3, 2, 1)]
+    return next((text for text in found if not sound_problems(text)), found[0])
 
 
 def full(score: Score) -> bool:
@@ -96,6 +104,7 @@ def as_given(wish: Wish, text: str) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", type=int, default=1000, help="how many samples; default: 1000")
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first sample; default: 0")
     parser.add_argument("-m", "--model", help="default: as infer.py chooses it")
     parser.add_argument("--random", choices=("shipped", "70m"), help="random weights in this shape")
     parser.add_argument("--tokenizer", metavar="FILE", help="a copy of Pythia's 20B_tokenizer.json")
@@ -119,7 +128,7 @@ def main() -> int:
         if shutil.which("mscore3"):
             checks["MuseScore"] = program_check(["mscore3", "-o", "OUT", "IN", ".mscx"])
         out = folder / "score.musicxml"
-        for number in range(options.n):
+        for number in range(options.first, options.first + options.n):
             chance = random.Random(number)
             mode = MODES[number % len(MODES)]
             wish = wish_of(mode, chance.choice(pieces), number, chance, bool(options.random))
@@ -145,7 +154,7 @@ def main() -> int:
                 good[name] += not said
                 wrong += [f"{name}: {said[:160]}"] if said else []
             bad += [f"{mode}, seed {number}: {'; '.join([*problems, *wrong])}"] if wrong or problems else []
-            print(f"\r{number + 1}/{options.n}, {len(bad)} with a complaint", end="", file=sys.stderr, flush=True)
+            print(f"\r{number + 1 - options.first}/{options.n}, {len(bad)} with a complaint", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     for line in bad:
         print(line)

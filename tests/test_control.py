@@ -441,3 +441,12 @@ def test_a_walk_by_chance_keeps_to_its_plan_and_can_be_copied(seed: int) -> None
         core = write(strip(parse(TUNE)))
         assert part_of(text, "Soprano") == part_of(core, "Melody")
         assert len(parse(text).measures) == 3
+
+
+def test_rewritten_first_measures_bring_no_transposition_of_what_is_kept(
+    untrained: Student, chorales: list[str]
+) -> None:
+    piece = extract(parse(chorales[0]), (1, 4))
+    for seed in range(12):
+        (text,) = scorelm.generate(write(piece), rewrite="1-2", seed=seed, temperature=1.3, model=untrained)
+        assert extract(parse(text), (3, 4)) == extract(piece, (3, 4))

@@ -98,7 +98,9 @@ class Given(Grammar):
         state.enter_part(index, part.marks if part else ())
         if index in frame.free:
             entered = piece._replace(state=state, length=length)
-            marks = not piece.parts and part is not None and not part.marks
+            # what is marked at the start holds for kept measures too
+            new = all(index in one.free for one in self.frames)
+            marks = new and not piece.parts and part is not None and not part.marks
             return forced(
                 frame.sections[index],
                 lambda: self._part_marks(entered, index, 0) if marks else self._part(entered, index),
