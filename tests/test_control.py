@@ -443,10 +443,8 @@ def test_a_walk_by_chance_keeps_to_its_plan_and_can_be_copied(seed: int) -> None
         assert len(parse(text).measures) == 3
 
 
-def test_rewritten_first_measures_bring_no_transposition_of_what_is_kept(
-    untrained: Student, chorales: list[str]
-) -> None:
-    piece = extract(parse(chorales[0]), (1, 4))
+def test_rewritten_first_measures_bring_no_transposition_of_what_is_kept(untrained: Student) -> None:
+    piece = '|\nT4:4P"A"!clef-G2!CDEF;P"B"!clef-F4!CDEF|\nGABc;GABc|\n'
     for seed in range(12):
-        (text,) = scorelm.generate(write(piece), rewrite="1-2", seed=seed, temperature=1.3, model=untrained)
-        assert extract(parse(text), (3, 4)) == extract(piece, (3, 4))
+        (text,) = scorelm.generate(piece, rewrite="1-1", seed=seed, temperature=1.3, model=untrained)
+        assert extract(parse(text), (2, 2)) == extract(parse(piece), (2, 2))
