@@ -19,7 +19,7 @@ COUNTED = {
     "cer": "the same of characters",
     "ler": "the same of lines, which are measures of all parts",
     "omr_ned": "musicdiff's edits in the symbols of both scores",
-    "converts": "not cut off; saved as MusicXML and read again it has every measure full",
+    "converts": "something was read on each staff; saved as MusicXML and read again it has every measure full",
     "wrong": "pictures without staves, texts that do not parse and answers without the field: all are counted as wrong",
     "meteor": "matches of words and stems, no synonyms",
     "intervals": "95 %, pictures drawn with replacement",

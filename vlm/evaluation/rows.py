@@ -22,7 +22,7 @@ from vlm.student.whole import Reading, read_score
 from vlm.teacher.judge import Refused, json_object, judged, plain
 
 NO_STAFF = "no staff was found"
-CUT_OFF = "cut off"
+NOT_READ = "a staff was not read"
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Examiner:
         seconds = time.perf_counter() - start
         text = found.text if found else ""
         score = parse(known)
-        fails = NO_STAFF if found is None else CUT_OFF if not found.whole else unopened(text)
+        fails = NO_STAFF if found is None else NOT_READ if not found.whole else unopened(text)
         counts = edits(text, known)
         ours, facts = (
             _fields(text),

@@ -8,13 +8,13 @@ Where the lengths of the measures are known, from the other staves of the system
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from scorelm.notation.lexemes import COMMON_PARTS, DURATIONS, END_OF_TEXT, IDS, LEXEMES
+from scorelm.notation.lexemes import COMMON_PARTS, END_OF_TEXT, LEXEMES
 from scorelm.notation.sound import Sound
 
 BLANK = 0  # of the columns: nothing begins here
@@ -22,8 +22,6 @@ WIDTHS = 12, 48, 256  # prefixes kept; more where none of them is complete in th
 LEAST = -9.0  # nats: what is less likely in a column is not tried
 MOST_TRIED = 16  # tokens in a column
 NEVER = -math.inf
-CLOSING = ("|", '"', ";", "/", "]")  # what ends a text, the sooner the further in front
-SOONEST = ((*CLOSING, *DURATIONS, "z"), (*CLOSING, "z", *DURATIONS))  # "z" rests, as long as the note before or anew
 SEVERAL_STAVES = frozenset(x for x, (_, staves) in COMMON_PARTS.items() if staves > 1)
 
 
@@ -97,25 +95,11 @@ class Prefix:
             at = at.before
         return out[::-1]
 
-    def completed(self) -> Prefix:
-        """Its measure filled with rests and whatever else the grammar wants, of two ways the shorter."""
-
-        def filled(soonest: Sequence[str]) -> Prefix:
-            at = self
-            while not at.complete:
-                allowed = [i for x in at.walk.allowed if at.allows(i := IDS[x])]
-                known = next((IDS[x] for x in soonest if IDS[x] in allowed), None)
-                at = at.then(min(allowed) if known is None else known)
-            return at
-
-        return min(map(filled, SOONEST), key=lambda at: len(at.tokens()))
-
 
 def search(
     heard: np.ndarray[Any, np.dtype[np.float32]], most_measures: int, heads: tuple[str, ...] | None = None
 ) -> list[tuple[Prefix, float]]:
-    """The likeliest texts, best first, with their nats: complete ones, else what was under way
-    in a wider beam.
+    """The likeliest texts, best first, with their nats: complete ones, else what was under way in the widest beam.
 
     heard: logarithms of the probabilities of each token, (columns, vocabulary); BLANK is one of them
     heads: of all measures, where they are known
@@ -125,6 +109,12 @@ def search(
         if any(prefix.complete for prefix, _ in found):
             return [f for f in found if f[0].complete]
     return found
+
+
+def greedy(heard: np.ndarray[Any, np.dtype[np.float32]]) -> list[str]:
+    """The likeliest lexeme of each column, no text perhaps. heard: as of ``search``"""
+    best = heard.argmax(1).tolist()
+    return [LEXEMES[i] for i, before in zip(best, [BLANK, *best]) if i not in (BLANK, before)]
 
 
 def _found(

@@ -17,10 +17,11 @@ import torch
 
 from scorelm.engine import Engine
 from scorelm.errors import ConfigError
-from scorelm.notation.lexemes import IDS, LEXEMES
+from scorelm.notation.lexemes import IDS, LEXEMES, cut
+from scorelm.notation.repair import repair
 from vlm.reading.picture import Ink
 from vlm.reading.staves import HEIGHT
-from vlm.student.beam import Prefix, heads_of, search
+from vlm.student.beam import Prefix, greedy, heads_of, search
 from vlm.student.model import load_reader
 from vlm.student.numbers import above, load_numbers, with_number
 from vlm.student.samples import question, words
@@ -35,11 +36,11 @@ DOUBTFUL = 0.5  # a measure with a lexeme less likely than this is one to look a
 
 @dataclass(frozen=True)
 class Transcription:
-    """``text`` is sound score text; ``sure``: of each measure the probability of its least likely lexeme."""
+    """``text`` has all measures full; ``sure``: of each measure the probability of its least likely lexeme."""
 
     text: str
     sure: tuple[float, ...]
-    whole: bool  # whether it came to its end by itself
+    whole: bool = True  # whether anything was heard
 
     @property
     def doubtful(self) -> list[int]:
@@ -69,6 +70,20 @@ def _agreed(found: Sequence[Sequence[_Found]]) -> tuple[str, ...] | None:
     return max(known, key=lambda heads: sum(staff.get(heads, other) for staff, other in zip(each, least)), default=None)
 
 
+NOTHING = Transcription('|P""Z|', (0.0,), whole=False)
+
+
+def _sure(lexemes: Sequence[str], said: torch.Tensor) -> tuple[float, ...]:
+    """Of each measure the probability of its least likely lexeme. said: nats of each lexeme behind the first"""
+    out, least = [], 0.0
+    for lexeme, nats in zip(lexemes[1:], said.tolist()):
+        least = min(least, nats)
+        if lexeme == "|":
+            out.append(math.exp(least))
+            least = 0.0
+    return tuple(out)
+
+
 class Transcriber:
     """A reader of a folder that python -m vlm.distill wrote. ConfigError where there is none."""
 
@@ -96,7 +111,8 @@ class Transcriber:
             found = [self._weighed(x, search(row, MOST_MEASURES)) for x, row in zip(seen, each)]
             heads = _agreed(found)
             out = [
-                self._best(x, [f for f in some if f.heads == heads] or self._under(heads, x, row) or some)
+                self._best([f for f in some if f.heads == heads] or self._under(heads, x, row) or some)
+                or self._mended(x, row)
                 for x, row, some in zip(seen, each, found)
             ]
         if self.numbers is not None:
@@ -120,20 +136,26 @@ class Transcriber:
             for (prefix, nats), ids, row in zip(found, some, said)
         ]
 
-    def _best(self, seen: torch.Tensor, found: Sequence[_Found]) -> Transcription:
-        best = max(found, key=lambda f: f.weight)
-        ids, said, whole = best.ids, best.said, best.prefix.complete
-        if not whole:
-            ids = [IDS["|"], *best.prefix.completed().tokens()]
-            said = self._logarithms(seen, [[*ids, self.tokens.end]])[0]
-        lexemes = [LEXEMES[i] for i in ids]
-        sure, least = [], 0.0
-        for lexeme, nats in zip(lexemes[1:], said.tolist()):
-            least = min(least, nats)
-            if lexeme == "|":
-                sure.append(math.exp(least))
-                least = 0.0
-        return Transcription("".join(lexemes), tuple(sure), whole)
+    def _best(self, found: Sequence[_Found]) -> Transcription | None:
+        """The likeliest; None where none of them is complete."""
+        best = max((f for f in found if f.prefix.complete), key=lambda f: f.weight, default=None)
+        if best is None:
+            return None
+        lexemes = [LEXEMES[i] for i in best.ids]
+        return Transcription("".join(lexemes), _sure(lexemes, best.said))
+
+    def _mended(self, seen: torch.Tensor, row: Any) -> Transcription:
+        """Where no text that adds up was heard: the signs that were, mended; the measures where something was are
+        doubtful."""
+        heard = [lexeme for lexeme in greedy(row) if lexeme != ";"]  # a strip shows one part
+        text, problems = repair("|" + "".join(heard) + ("" if heard[-1:] == ["|"] else "|"))
+        if text.count("|") < 2:
+            return NOTHING
+        lexemes = [lexeme for lexeme in cut(text) if lexeme != "\n"]
+        said = self._logarithms(seen, [[*(IDS[lexeme] for lexeme in lexemes), self.tokens.end]])[0]
+        wrong = {problem.measure for problem in problems}
+        sure = (0.0 if number in wrong else one for number, one in enumerate(_sure(lexemes, said), 1))
+        return Transcription("".join(lexemes), tuple(sure))
 
     def _logarithms(self, seen: torch.Tensor, some: Sequence[list[int]]) -> list[torch.Tensor]:
         """Of the probability of each token behind the first one of each text, by the language model."""

@@ -38,7 +38,7 @@ class Reading:
 
     text: str = "|"
     looks: tuple[Look, ...] = ()
-    whole: bool = True  # whether no staff was cut off
+    whole: bool = True  # whether something was read on each staff
 
 
 def read_systems(reader: Transcriber, systems: Iterable[System]) -> Iterator[Reading]:
@@ -54,7 +54,9 @@ def read_systems(reader: Transcriber, systems: Iterable[System]) -> Iterator[Rea
         looks += [Look(before + doubt.measure, number, doubt.staff, doubt.why) for doubt in doubts]
         for staff, one in enumerate(found, 1):
             if not one.whole:
-                looks.append(Look(before + max(1, min(length, len(one.sure))), number, staff, "cut off behind it"))
+                looks.append(
+                    Look(before + max(1, min(length, len(one.sure))), number, staff, "nothing was read on this staff")
+                )
             looks += [
                 Look(before + measure, number, staff, "a sign in it is uncertain")
                 for measure in one.doubtful
