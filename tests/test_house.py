@@ -126,7 +126,10 @@ def test_the_constraints_name_a_version_for_each_requirement_and_it_is_allowed()
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *(r for name, rs in extras.items() if name not in ("unsloth", "vllm") for r in rs)]
+    wanted = [
+        *project["dependencies"],
+        *(r for name, rs in extras.items() if name not in ("unsloth", "vllm") for r in rs),
+    ]
     for requirement in map(Requirement, wanted):
         if requirement.name == "scorelm":  # extras of its own, which stand among the others
             assert requirement.extras <= extras.keys()

@@ -28,7 +28,7 @@ from vlm.data.rendered import engraving
 from vlm.evaluation import examples
 from vlm.evaluation.figures import figures, interval, rate
 from vlm.evaluation.report import table
-from vlm.evaluation.rows import CUT_OFF, NO_STAFF, Answered, Examiner, Extracted, Row, Transcribed
+from vlm.evaluation.rows import NO_STAFF, NOT_READ, Answered, Examiner, Extracted, Row, Transcribed
 from vlm.evaluation.sample import sample
 from vlm.evaluation.transcriptions import Edits, edits, omr_ned, unopened
 from vlm.evaluation.words import meteor, rouge_l
@@ -151,11 +151,11 @@ def test_a_picture_without_staves_is_all_wrong(records: list[Record]) -> None:
     assert found["words"]["all"]["facts_right"] == found["words"]["all"]["rouge_l"] == 0.0
 
 
-def test_what_was_cut_off_does_not_convert(records: list[Record]) -> None:
+def test_a_staff_that_was_not_read_does_not_convert(records: list[Record]) -> None:
     record = next(r for r in records if r.phase == ALIGNMENT)
     row = examined(record, record.answer, whole=False)
     assert isinstance(row, Transcribed)
-    assert (row.exact, row.fails) == (True, CUT_OFF)
+    assert (row.exact, row.fails) == (True, NOT_READ)
 
 
 def test_fields_that_are_missing_or_no_json_are_wrong(records: list[Record]) -> None:
