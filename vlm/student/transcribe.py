@@ -18,6 +18,7 @@ import torch
 from scorelm.engine import Engine
 from scorelm.errors import ConfigError
 from scorelm.notation.lexemes import IDS, LEXEMES, cut
+from scorelm.notation.reader import parse
 from scorelm.notation.repair import repair
 from vlm.reading.picture import Ink
 from vlm.reading.staves import HEIGHT
@@ -149,7 +150,7 @@ class Transcriber:
         doubtful."""
         heard = [lexeme for lexeme in greedy(row) if lexeme != ";"]  # a strip shows one part
         text, problems = repair("|" + "".join(heard) + ("" if heard[-1:] == ["|"] else "|"))
-        if text.count("|") < 2:
+        if not parse(text).parts:
             return NOTHING
         lexemes = [lexeme for lexeme in cut(text) if lexeme != "\n"]
         said = self._logarithms(seen, [[*(IDS[lexeme] for lexeme in lexemes), self.tokens.end]])[0]
