@@ -154,7 +154,12 @@ def main() -> int:
                 good[name] += not said
                 wrong += [f"{name}: {said[:160]}"] if said else []
             bad += [f"{mode}, seed {number}: {'; '.join([*problems, *wrong])}"] if wrong or problems else []
-            print(f"\r{number + 1 - options.first}/{options.n}, {len(bad)} with a complaint", end="", file=sys.stderr, flush=True)
+            print(
+                f"\r{number + 1 - options.first}/{options.n}, {len(bad)} with a complaint",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
     print(file=sys.stderr)
     for line in bad:
         print(line)

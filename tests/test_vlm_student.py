@@ -259,6 +259,7 @@ def test_the_net_that_ships_reads_printed_numbers(config: StudentConfig) -> None
     [
         ("|\n#12@4wC|\n", "13", "|\n#13@4wC|\n"), ("|\n#12@4wC|\n", "", "|\n@4wC|\n"), ("|@4wC|", "7", "|#7@4wC|"),
         ("|\n#0?@1C|\n", "", "|\n#0?@1C|\n"), ("|\n#0?@1C|\n", "5", "|\n#5?@1C|\n"), ("|", "5", "|"),
+        ("|@4wC|", "0", "|@4wC|"), ("|#7@4wC|", "0", "|@4wC|"),
     ],
 )  # fmt: skip
 def test_a_text_has_the_number_that_was_read(text: str, number: str, then: str) -> None:

@@ -79,10 +79,11 @@ def _start(strip: np.ndarray[Any, np.dtype[Any]]) -> int:
 
 def with_number(text: str, number: str) -> str:
     """A strip's text with another number at its start; "": none is printed there, as before a first full measure."""
+    number = number.lstrip("0")
     said = _PRINTED.match(text)
     if said is None or (not number and said[2] == "0"):  # a pickup's
         return text
-    return f"{said[1]}{'#' * bool(number)}{number.lstrip('0')}{text[said.end() :]}"
+    return f"{said[1]}{'#' * bool(number)}{number}{text[said.end() :]}"
 
 
 def printed(text: str) -> str:

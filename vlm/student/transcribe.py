@@ -71,7 +71,7 @@ def _agreed(found: Sequence[Sequence[_Found]]) -> tuple[str, ...] | None:
     return max(known, key=lambda heads: sum(staff.get(heads, other) for staff, other in zip(each, least)), default=None)
 
 
-NOTHING = Transcription('|P""Z|', (0.0,), whole=False)
+NOTHING = Transcription('|@4P""Z|', (0.0,), whole=False)
 
 
 def _sure(lexemes: Sequence[str], said: torch.Tensor) -> tuple[float, ...]:
