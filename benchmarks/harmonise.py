@@ -71,8 +71,8 @@ class Side:
         }
 
 
-def harmonised(student: Student, soprano: str, seeds: Sequence[int], tries: int) -> list[str]:
-    wish = Wish(given=soprano, n=len(seeds), seed=seeds[0], tries=tries)
+def harmonised(student: Student, soprano: str, seeds: Sequence[int], tries: int, strict: bool) -> list[str]:
+    wish = Wish(given=soprano, n=len(seeds), seed=seeds[0], tries=tries, strict=strict)
     texts = [""] * len(seeds)
     for number, piece in wish.write(student, seeds):
         texts[number] += piece
@@ -91,6 +91,7 @@ def main() -> int:
     parser.add_argument("--dataset", default="dataset")
     parser.add_argument("--count", type=int, default=200, help="harmonisations; default: 200")
     parser.add_argument("--tries", type=int, default=GIVEN_TRIES, help=f"ways of each; default: {GIVEN_TRIES}")
+    parser.add_argument("--strict", action="store_true", help="by strict voice leading, as infer.py --strict")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     folder = find_model(options.model)
@@ -104,7 +105,7 @@ def main() -> int:
             continue
         soprano = write(extract(parse(row["text"]), parts=[1]))
         bach.add(row["text"])
-        for text in harmonised(student, soprano, range(1, 1 + wanted), options.tries):
+        for text in harmonised(student, soprano, range(1, 1 + wanted), options.tries, options.strict):
             done += 1
             kept += extract(parse(text), parts=[1]).measures == parse(soprano).measures
             written.add(text)
@@ -113,6 +114,7 @@ def main() -> int:
     found: dict[str, Any] = {
         "model": str(folder),
         "tries": options.tries,
+        "strict": options.strict,
         "harmonisations": done,
         "kept": kept / done,
         "cpu_s": time.process_time() - started,

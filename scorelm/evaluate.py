@@ -86,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--seed", type=int, default=0, help="of the first sample and of the bootstrap; default: 0")
     out.add_argument("--temperature", type=float, default=1.0, help="of the samples; default: 1, the model as it is")
     out.add_argument("--top-p", type=float, default=1.0, help="of the samples; default: 1, all lexemes")
+    out.add_argument("--strict", action="store_true", help="samples are led strictly, as by infer.py --strict")
     out.add_argument(
         "--keys", type=int, default=1, metavar="N", help="the mixture over so many keys as well, 12 at most; default: 1"
     )
@@ -149,6 +150,7 @@ def command(options: argparse.Namespace) -> str:
     if options.samples:
         out += f" --samples {options.samples} --seed {options.seed}"
         out += f" --temperature {options.temperature:g} --top-p {options.top_p:g}"
+        out += " --strict" if options.strict else ""
     return out + (f" --keys {options.keys}" if options.keys > 1 else "")
 
 
@@ -311,7 +313,7 @@ def musical(
     student = Student(find_model(options.model))
     texts = []
     for number in range(options.seed, options.seed + options.samples):
-        texts.append((f"seed {number}", "".join(student.measures("|", seed=number, sampling=sampling))))
+        texts.append((f"seed {number}", "".join(student.measures("|", seed=number, sampling=sampling, strict=options.strict))))
         say(f"seed {number}: {texts[-1][1].count('|') - 1} measures")
     known = [(str(row.get("source", number)), row["text"]) for number, row in enumerate(train, 1)]
     pieces = [(str(row.get("source", number)), row["text"]) for number, row in enumerate(rows, 1)]
@@ -320,6 +322,7 @@ def musical(
     return {
         "seeds": [options.seed, options.seed + options.samples - 1],
         "sampling": asdict(sampling),
+        "strict": options.strict,
         "samples": figures(count(texts, index, say=say), reference),
         "split": figures(count(pieces, index, but_itself=(options.split == "train"), say=say), reference),
     }
