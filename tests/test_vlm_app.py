@@ -244,7 +244,7 @@ def test_music_goes_on_and_melodies_get_parts(tiny_model: Path, tmp_path: Path, 
     save(SONG, score)
     *_, (text, said) = studio.write(CONTINUE, score, 2, key="D", temperature=0.95, seed=1)
     assert len(parse(text).measures) == 5 and said.startswith("5 measures")
-    *_, (text, _) = studio.write(HARMONISE, score, 2, parts="Voice,Bass", temperature=0.95, seed=1)
+    *_, (text, _) = studio.write(HARMONISE, score, 2, parts="Voice,Bass", temperature=0.95, strict=True, seed=1)
     assert [part.name for part in parse(text).parts] == ["Voice", "Bass"]
     *_, (text, _) = studio.write(NEW, None, 1, key="D", metre="3/4", parts="Flute", temperature=0.95, seed=1)
     assert "K2" in text and "T3:4" in text and 'P"Flute"' in text
