@@ -12,6 +12,7 @@ cuts: lexemes   as they are
       joined    a duration and the pitch behind it are one token
       split     an accidental and its letter are two
       merged    the 300 likeliest pairs of music lexemes, one after the other, are one token (byte-pair encoding)
+scorelm-joined and abc-joined are these formats with a note and its length as one token, positions counting tokens.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ CONFIG = TrainConfig(
     hidden_size=128, num_layers=4, num_heads=2, intermediate_size=512, dropout=0.2, ema_decay=0.99, warmup_steps=30
 )
 CUTS = ("lexemes", "joined", "split", "merged")
+JOINED = ("scorelm-joined", "abc-joined")
 MERGES = 300
 EVALUATIONS = 6
 _DURATIONS, _PITCHES = frozenset(DURATIONS), frozenset(PITCHES)
@@ -58,6 +60,9 @@ class Spelled:
 
 
 def spell(text: str, name: str, merges: list[tuple[str, str]]) -> Spelled:
+    if name in JOINED:
+        tokens = with_lengths(spell(text, name.removesuffix("-joined"), merges).tokens)
+        return Spelled(tokens, list(range(len(tokens))))
     if name in FORMATS:
         tokens = FORMATS[name](parse(text), text)
         return Spelled(tokens, list(range(len(tokens))))
@@ -72,7 +77,7 @@ def spell(text: str, name: str, merges: list[tuple[str, str]]) -> Spelled:
     elif name == "joined":
         pairs = []
         for lexeme, place in zip(lexemes, places):
-            if pairs and lexeme in _PITCHES and pairs[-1][0] in _DURATIONS:
+            if pairs and _one_note(pairs[-1][0], lexeme):
                 pairs[-1] = (pairs[-1][0] + lexeme, place)
             else:
                 pairs.append((lexeme, place))
@@ -81,6 +86,21 @@ def spell(text: str, name: str, merges: list[tuple[str, str]]) -> Spelled:
         for pair in merges:
             pairs = _merge(pairs, pair)
     return Spelled([t for t, _ in pairs], [p for _, p in pairs])
+
+
+def with_lengths(tokens: list[str]) -> list[str]:
+    """A pitch and its length, wherever they stand in a row, are one token."""
+    out: list[str] = []
+    for token in tokens:
+        if out and _one_note(out[-1], token):
+            out[-1] += token
+        else:
+            out.append(token)
+    return out
+
+
+def _one_note(before: str, token: str) -> bool:
+    return (before in _DURATIONS and token in _PITCHES) or (before[-1:].isdigit() and token[:1] == "*")
 
 
 def _accidental(lexeme: str) -> bool:
@@ -196,7 +216,7 @@ def run(name: str, dataset: Path, minutes: float, seed: int) -> dict[str, object
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ("scorelm", *FORMATS, *CUTS)
+    names = ("scorelm", *FORMATS, *JOINED, *CUTS)
     parser.add_argument("--dataset", default="dataset", type=Path, help="made by generate_data.py; default: dataset")
     parser.add_argument("--minutes", type=float, default=6, help="of one thread, for each")
     parser.add_argument("--seed", type=int, default=1)

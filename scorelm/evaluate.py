@@ -313,7 +313,9 @@ def musical(
     student = Student(find_model(options.model))
     texts = []
     for number in range(options.seed, options.seed + options.samples):
-        texts.append((f"seed {number}", "".join(student.measures("|", seed=number, sampling=sampling, strict=options.strict))))
+        texts.append(
+            (f"seed {number}", "".join(student.measures("|", seed=number, sampling=sampling, strict=options.strict)))
+        )
         say(f"seed {number}: {texts[-1][1].count('|') - 1} measures")
     known = [(str(row.get("source", number)), row["text"]) for number, row in enumerate(train, 1)]
     pieces = [(str(row.get("source", number)), row["text"]) for number, row in enumerate(rows, 1)]

@@ -85,6 +85,19 @@ def test_given_notes_that_stand_later_in_the_text_are_known() -> None:
     assert "B," not in pitches("|", 'T4:4P"Soprano"h', given=given)
 
 
+def test_a_singer_sings_one_note_at_a_time() -> None:
+    for name, several in (("Soprano", False), ("Oboe", True)):
+        walk = strict(Sound("|", measures=9))
+        for lexeme in cut(f'T4:4P"{name}"hGG'):
+            walk.push(lexeme)
+        assert ({"+", "&"} <= walk.allowed) == several and ";" in walk.allowed
+    divided = '|T4:4P"Soprano"wG-+c-|'
+    walk = strict(Sound(divided, measures=9), divided)
+    for lexeme in cut("wG"):
+        walk.push(lexeme)
+    assert walk.allowed == {"-", "+"}  # what is tied goes on
+
+
 def test_double_accidentals_are_judged_as_they_sound() -> None:
     assert "C" not in pitches("|", two("h^F^^G", "hB,") + "^^")
     assert "C" in pitches("|", two("h^FG", "hB,") + "^^")

@@ -2,7 +2,7 @@
 
 They are those that scorelm.analysis.voice_leading counts. A pitch is refused where it would make one with a line whose
 notes are known by then: those written before it in the text, and given ones. Singers are held against singers,
-instruments against instruments, which may play with a singer in octaves. Pitches are as written, transposing parts too.
+instruments against instruments, which may play with a singer in octaves; a singer sings one note at a time. Pitches are as written, transposing parts too.
 A rule that would leave no pitch is let go, and given notes are not judged.
 """
 
@@ -20,9 +20,11 @@ from scorelm.notation.model import Pitch
 from scorelm.notation.pitches import ALTER_OF, PITCH_OF
 from scorelm.notation.positions import Clock
 from scorelm.notation.sound import Fitted, Place, Sound
+from scorelm.notation.sound_voice import TIE
 from scorelm.notation.steps import Lexemes, Node
 
 PITCHES = frozenset(PITCH_OF)
+SEVERAL = frozenset("+&")  # notes at once, voices of a staff
 NEAR = 1e-6  # quarters: times are sums of floats
 
 
@@ -126,8 +128,12 @@ class Voices:
 
     def kept(self, allowed: Lexemes) -> Lexemes:
         """Those of some lexemes that lead well."""
+        if not self.holds or self.clock.in_string or self.clock.in_grace:
+            return allowed
+        if self._sings(self.place) and allowed - SEVERAL - TIE:
+            allowed -= SEVERAL
         pitches = allowed & PITCHES
-        if not self.holds or len(pitches) < 2 or self.clock.in_string or self.clock.in_grace:
+        if len(pitches) < 2:
             return allowed
         refused: Lexemes = frozenset().union(*self._refused())
         return allowed - refused if pitches - refused else allowed

@@ -245,7 +245,7 @@ def _fitting(left: int) -> Lexemes:
     return frozenset(x for x, ticks in VALUE_TICKS.items() if ticks <= left and (left - ticks) % SMALLEST == 0)
 
 
-def _above(lexemes: Lexemes, more: Lexemes = only()) -> list[Lexemes]:
+def _above(lexemes: Lexemes, more: Lexemes) -> list[Lexemes]:
     """Of each position from -1 on: those of some lexemes that lie above it, and ``more`` where there are any."""
     at: list[set[str]] = [set() for _ in range(HIGHEST + 1)]
     for lexeme in lexemes:
@@ -258,7 +258,7 @@ def _above(lexemes: Lexemes, more: Lexemes = only()) -> list[Lexemes]:
     return out[::-1]
 
 
-_NATURALS = _above(frozenset(x for x in POSITION if PITCH_OF[x][2] == 0))
+_NATURALS = _above(frozenset(x for x in POSITION if PITCH_OF[x][2] == 0), only())
 _NOTES = _above(frozenset(POSITION), frozenset(ALTER_OF))
 
 
