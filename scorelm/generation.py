@@ -354,7 +354,7 @@ class _Text:
         bounds = measures, max(at_least, present + 1), present + MOST_MEASURES
         tokens = student.tokens
         plan = prompt if isinstance(prompt, Plan) else None
-        sound = walk_of(plan, *bounds) if plan else Sound(text[:at], *bounds, renumbers=False)
+        sound = walk_of(plan, *bounds) if plan else Sound(text[:at], *bounds, orderly=True)
         if strict:
             sound = strictly(sound, text[:at], tuple(lines(strip(plan.score))) if plan else (), bool(begun))
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
 from scorelm.errors import FormatError
@@ -147,3 +149,30 @@ def test_an_excerpt_may_end_with_what_goes_on() -> None:
     for excerpt in (False, True):
         walk = Sound('|!ending!"1"T4:4P"A"wC-|', excerpt=excerpt)
         assert (END_OF_TEXT in walk.allowed) is excerpt
+
+
+def test_an_orderly_text_counts_on_and_keeps_its_metre() -> None:
+    text = '|\n#7T3:8P"A"iCDE|\n'
+    assert "#" in after(text) and "#" not in after(text, orderly=True) and "#" in after("|", orderly=True)
+    assert max(lengths(Sound(text))) == 32 and max(lengths(Sound("|", orderly=True))) == 32
+    shorter = lengths(Sound(text, orderly=True))
+    assert max(shorter) == Fraction(3, 2) and {Fraction(1), Fraction(1, 2), Fraction(21, 16)} <= shorter
+
+
+def lengths(walk: Sound) -> set[Fraction]:
+    """All that a measure may declare."""
+    out = set()
+
+    def spell(walk: Sound, written: str) -> None:
+        more = walk.allowed & frozenset("0123456789:")
+        assert more or walk.allowed
+        if walk.allowed - more:
+            out.add(Fraction(written.replace(":", "/")))
+        for lexeme in more if len(written) < 6 else ():
+            longer = walk.copy()
+            longer.push(lexeme)
+            spell(longer, written + lexeme)
+
+    walk.push("@")
+    spell(walk, "")
+    return out

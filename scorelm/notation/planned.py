@@ -66,7 +66,7 @@ class Given(Grammar):
         self.frames = frames(plan)
         count = len(self.frames)
         bounds = (count, count) if plan.closed else (max(at_least, count), at_most)
-        super().__init__(*bounds, MAX_PARTS, renumbers=False)
+        super().__init__(*bounds, MAX_PARTS, orderly=True)
 
     def text(self, piece: Piece) -> Node:
         if piece.measures > len(self.frames):
@@ -165,7 +165,7 @@ class Asked(Grammar):
 
     def __init__(self, plan: Plan, at_least: int, at_most: int) -> None:
         self.plan = plan
-        super().__init__(at_least, at_most, max(MAX_PARTS, len(plan.parts)), renumbers=False)
+        super().__init__(at_least, at_most, max(MAX_PARTS, len(plan.parts)), orderly=True)
 
     def _head(self, piece: Piece, stage: int) -> Node:
         node = super()._head(piece, stage)

@@ -77,7 +77,7 @@ class Sound:
     at_least, at_most: bounds of the number of measures where it is free
     excerpt: the text may end with ties and endings open, and without a final barline
     grammar: narrower rules, with bounds of their own
-    renumbers: whether a measure behind the first one may say another number than the next
+    orderly: measures behind the first are counted on, none is longer than its metre
 
     Raises FormatError where the prompt breaks the format.
     """
@@ -91,12 +91,12 @@ class Sound:
         max_parts: int = 16,
         grammar: Grammar | None = None,
         excerpt: bool = False,
-        renumbers: bool = True,
+        orderly: bool = False,
     ) -> None:
         whole = prompt.rfind("|") + 1
         piece = begin(prompt[:whole] or "|")
         self.count = piece.measures  # whole measures
-        grammar = grammar or Grammar(measures or at_least, measures or at_most, max_parts, excerpt, renumbers)
+        grammar = grammar or Grammar(measures or at_least, measures or at_most, max_parts, excerpt, orderly)
         self._node = grammar.text(piece)
         self.allowed: Lexemes = self._node.allowed
         self._push_prompt(prompt, whole)
@@ -219,13 +219,13 @@ class Grammar:
     """The rules outside voices. Each takes what is known so far, and mostly ``follow``, what stands behind it."""
 
     def __init__(
-        self, at_least: int, at_most: int, max_parts: int, excerpt: bool = False, renumbers: bool = True
+        self, at_least: int, at_most: int, max_parts: int, excerpt: bool = False, orderly: bool = False
     ) -> None:
         self.at_least = at_least
         self.at_most = at_most
         self.max_parts = max_parts
         self.excerpt = excerpt
-        self.renumbers = renumbers
+        self.orderly = orderly
 
     def text(self, piece: Piece) -> Node:
         """Before a measure or the end of the text."""
@@ -257,7 +257,7 @@ class Grammar:
             allowed = union(HEAD[stage], begin.allowed)
         if piece.ending:
             allowed -= only("!ending!")
-        if piece.measures and not self.renumbers:
+        if piece.measures and self.orderly:
             allowed -= only("#")
 
         def step(lexeme: str) -> Node:
@@ -323,8 +323,9 @@ class Grammar:
 
     def _length(self, piece: Piece, top: int) -> Node:
         """A length in quarters: whole, or with the denominator 2, 4, 8 or 16."""
-        digits = frozenset(d for d in DIGITS if _live(10 * top + int(d)))
-        follow = self._head(piece._replace(length=Fraction(top)), 3) if 0 < top <= LONGEST_MEASURE else None
+        most = self._longest(piece)
+        digits = frozenset(d for d in DIGITS if _live(10 * top + int(d), most))
+        follow = self._head(piece._replace(length=Fraction(top)), 3) if 0 < top <= most else None
         colon = only(":") if top % 2 else only()
 
         def step(lexeme: str) -> Node:
@@ -337,11 +338,17 @@ class Grammar:
         return Node(union(digits, colon, follow.allowed if follow else only()), step)
 
     def _denominator(self, piece: Piece, top: int, written: str) -> Node:
-        bottoms = [b for b in ("2", "4", "8", "16") if top <= LONGEST_MEASURE * int(b)]
+        most = self._longest(piece)
+        bottoms = [b for b in ("2", "4", "8", "16") if top <= most * int(b)]
         if written in bottoms:
             return self._head(piece._replace(length=Fraction(top, int(written))), 3)
         longer = frozenset(b[len(written)] for b in bottoms if b.startswith(written))
         return Node(longer, lambda x: self._denominator(piece, top, written + x))
+
+    def _longest(self, piece: Piece) -> Fraction:
+        """Quarters that a measure may declare."""
+        metre = piece.state.nominal() if self.orderly and piece.measures else None
+        return Fraction(LONGEST_MEASURE) if metre is None else min(metre, Fraction(LONGEST_MEASURE))
 
     # -- parts ---------------------------------------------------------------------------------
 
@@ -521,11 +528,11 @@ def _transposition(follow: Node) -> Node:
 
 
 @cache
-def _live(top: int) -> bool:
-    """Whether a numerator can still become a length."""
-    if top == 0 or top > 16 * LONGEST_MEASURE:
+def _live(top: int, most: Fraction) -> bool:
+    """Whether a numerator can still become a length of ``most`` quarters or less."""
+    if top == 0 or top > 16 * most:
         return False
-    return top <= LONGEST_MEASURE or top % 2 == 1 or 10 * top + 1 <= 16 * LONGEST_MEASURE
+    return top <= most or top % 2 == 1 or 10 * top + 1 <= 16 * most
 
 
 def sound_problems(text: str) -> list[str]:
