@@ -37,7 +37,7 @@ def pitches(text: str, begun: str, **given: object) -> frozenset[str]:
     return walk.allowed & PITCHES
 
 
-def two(upper: str, lower: str, first: str = "Soprano", second: str = "Bass") -> str:
+def two(upper: str, lower: str, first: str = "Soprano", second: str = "Tenor") -> str:
     return f'T4:4P"{first}"{upper};P"{second}"{lower}'
 
 
@@ -67,9 +67,9 @@ def test_barlines_and_ties_are_passed() -> None:
 
 
 def test_voices_do_not_cross_while_a_note_lasts() -> None:
-    found = pitches("|", two("cBAG", "h"))
+    found = pitches("|", two("cBAG", "h", second="Alto"))
     assert {"B", "A", "C"} <= found and not {"c", "^B", "c'"} & found  # ^B sounds as c does, above B
-    assert "A" not in pitches("|", two("hcG", "w"))
+    assert "A" not in pitches("|", two("hcG", "w", second="Alto"))
 
 
 def test_singers_and_instruments_do_not_hinder_each_other() -> None:
@@ -98,6 +98,18 @@ def test_a_singer_sings_one_note_at_a_time() -> None:
     assert walk.allowed == {"-", "+"}  # what is tied goes on
 
 
+def test_a_singer_keeps_to_his_range_where_he_can() -> None:
+    soprano = pitches("|", 'T4:4P"Soprano"h')
+    assert {"C", "a"} <= soprano and not {"B,", "b"} & soprano
+    assert {"B,", "c'"} <= pitches("|", 'T4:4P"Oboe"h')
+    low = tuple(lines(parse('|T4:4P"Soprano"wz;P"Bass"wg|')))  # a given bass above all sopranos but "g" to "a"
+    assert {"g", "a"} <= pitches("|", 'T4:4P"Soprano"h', given=low) and "f" not in pitches(
+        "|", 'T4:4P"Soprano"h', given=low
+    )
+    high = tuple(lines(parse('|T4:4P"Soprano"wz;P"Bass"wc\'|')))
+    assert "c'" in pitches("|", 'T4:4P"Soprano"h', given=high)  # there is no other
+
+
 def test_double_accidentals_are_judged_as_they_sound() -> None:
     assert "C" not in pitches("|", two("h^F^^G", "hB,") + "^^")
     assert "C" in pitches("|", two("h^FG", "hB,") + "^^")
@@ -108,7 +120,7 @@ def test_double_accidentals_are_judged_as_they_sound() -> None:
 
 def test_a_rule_that_leaves_no_pitch_is_let_go() -> None:
     assert pitches("|", two("hGA", "hC-")) == {"C"}
-    assert pitches("|", two("w_C,,,,", "w")) == {"_C,,,,"}
+    assert pitches("|", two("w_C,,,,", "w", "Flute", "Oboe")) == {"_C,,,,"}
 
 
 def test_a_measure_that_was_begun_is_gone_on_with_as_it_is() -> None:

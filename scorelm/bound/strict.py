@@ -1,4 +1,4 @@
-"""Strict voice leading, a rule over any walk: no parallel fifths and octaves, no crossings.
+"""Strict voice leading, a rule over any walk: no parallel fifths and octaves, no crossings, no singer beyond his range.
 
 They are those that scorelm.analysis.voice_leading counts. A pitch is refused where it would make one with a line whose
 notes are known by then: those written before it in the text, and given ones. Singers are held against singers,
@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from scorelm.analysis.lines import Line, Sounding, midi, role_of
-from scorelm.analysis.voice_leading import FIFTH, OCTAVE, interval_class
+from scorelm.analysis.voice_leading import FIFTH, OCTAVE, RANGES, interval_class
 from scorelm.notation.lexemes import COMMON_PARTS, cut
 from scorelm.notation.model import Pitch
 from scorelm.notation.pitches import ALTER_OF, PITCH_OF
@@ -62,9 +62,9 @@ class Voices:
     def __init__(self, given: tuple[Line, ...] = ()) -> None:
         self.clock = Clock()
         self.given = {line.place: tuple(_note(note) for note in line.notes) for line in given}
-        self.given_singers = frozenset(line.place[0] for line in given if line.role)
+        self.given_roles = {line.place[0]: line.role for line in given}
         self.lines: dict[Place, Notes] = {}  # this measure's notes, and the last one before it
-        self.singers: tuple[bool, ...] = ()  # which parts are
+        self.roles: tuple[str, ...] = ()  # of the parts: "soprano", or nothing of an instrument's
         self.place: Place = (0, 0, 0)
         self.alter: int | None = None  # of a sign that is a lexeme of its own
         self.name: str | None = None  # of a part, while it is read
@@ -100,7 +100,7 @@ class Voices:
         elif lexeme == "&":
             self.place = (*self.place[:2], self.place[2] + 1)
         elif lexeme in COMMON_PARTS:
-            self.singers += (bool(role_of(COMMON_PARTS[lexeme][0])),)
+            self.roles += (role_of(COMMON_PARTS[lexeme][0]),)
         elif lexeme == "P":
             self.name = ""
         elif lexeme in ("z", "y", "x", "Z", "X"):
@@ -108,7 +108,7 @@ class Voices:
 
     def _read_name(self, lexeme: str) -> None:
         if lexeme == '"':
-            self.singers += (bool(role_of(self.name or "")),)
+            self.roles += (role_of(self.name or ""),)
             self.name = None
         else:
             self.name = (self.name or "") + lexeme
@@ -130,12 +130,17 @@ class Voices:
         """Those of some lexemes that lead well."""
         if not self.holds or self.clock.in_string or self.clock.in_grace:
             return allowed
-        if self._sings(self.place) and allowed - SEVERAL - TIE:
+        if (role := self._role(self.place)) and allowed - SEVERAL - TIE:
             allowed -= SEVERAL
         pitches = allowed & PITCHES
         if len(pitches) < 2:
             return allowed
         refused: Lexemes = frozenset().union(*self._refused())
+        if role:
+            low, high = RANGES[role]
+            beyond = _beyond(high, True, self.alter) | _beyond(low, False, self.alter)
+            if pitches - refused - beyond:
+                refused |= beyond
         return allowed - refused if pitches - refused else allowed
 
     def _refused(self) -> Iterator[Lexemes]:
@@ -145,7 +150,7 @@ class Voices:
         end = onset + clock.held * clock.ratios[-1]
         was = next((note for note in reversed(own) if abs(note.end - onset) < NEAR), None)
         for place in self.lines.keys() | self.given.keys():
-            if place == self.place or self._sings(place) != self._sings(self.place):
+            if place == self.place or bool(self._role(place)) != bool(self._role(self.place)):
                 continue
             notes = self._around(place, onset, end)
             there = [note.semitones for note in notes if note.onset < end - NEAR and note.end > onset + NEAR]
@@ -160,8 +165,9 @@ class Voices:
                 if interval in (FIFTH, OCTAVE):
                     yield _apart(new.pitch, interval, self.alter) - _alike(was.semitones, self.alter)
 
-    def _sings(self, place: Place) -> bool:
-        return place[0] in self.given_singers or (place[0] < len(self.singers) and self.singers[place[0]])
+    def _role(self, place: Place) -> str:
+        known = self.roles[place[0]] if place[0] < len(self.roles) else ""
+        return known or self.given_roles.get(place[0], "")
 
     def _around(self, place: Place, onset: float, end: float) -> Notes:
         """A line's notes that touch some time."""
