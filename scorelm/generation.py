@@ -115,7 +115,7 @@ class Student:
         measures: each whole text has exactly so many; None: at least ``at_least``, and then as the model likes
         tries: so many ways of each text are written beside each other. Those that lead best to what is given later
             go on, the likeliest is kept; a piece comes as soon as all ways agree on it
-        strict: no parallel fifths and octaves, no crossings (see ``bound.strict``)
+        strict: no parallel fifths and octaves, no crossings, singers in their ranges (see ``bound.strict``)
 
         Raises FormatError where the prompt breaks the format, ScoreError where nothing can be written into a plan.
         """
