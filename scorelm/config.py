@@ -28,6 +28,7 @@ class TrainConfig:
     dataset_dir: str = "dataset"  # holds train.jsonl and validation.jsonl; several stand with commas between them
     output_dir: str = "score-lm"
     start: str | None = None  # a folder of train.py whose model is trained on, in its sizes, with the dropout below
+    add_layers: int = 0  # that ``start`` gets, spread over its depth; they change nothing at first
     model_name: str | None = None  # a Pythia on the hub or a folder; null: a new model of the sizes below
     extend_vocabulary: bool = False  # add the project's lexemes to the tokens of model_name
     lora: dict[str, Any] | None = None  # peft's LoraConfig: {} for r 16, alpha 32; null: train all weights
@@ -77,11 +78,13 @@ class TrainConfig:
         for name in POSITIVE:
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} must be above 0, not {getattr(self, name)}")
-        for name in "warmup_steps weight_decay patience save_steps threads workers".split():
+        for name in "add_layers warmup_steps weight_decay patience save_steps threads workers".split():
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be 0 or more, not {getattr(self, name)}")
         if self.start is not None and self.model_name is not None:
             raise ConfigError("start and model_name are two models: name one")
+        if self.add_layers and self.start is None:
+            raise ConfigError("add_layers needs a start")
         for name in ("dropout", "ema_decay", "min_lr_ratio", "part_subsets"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")

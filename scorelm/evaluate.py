@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from scorelm import cli
 from scorelm.dataset import SPLITS, counts, read_rows
 from scorelm.errors import ConfigError, FormatError
@@ -25,9 +27,8 @@ from scorelm.likelihood import (
     RESAMPLES,
     Reading,
     breakdown,
-    in_keys,
     intervals,
-    mixture,
+    over_keys,
     rates,
     token_losses,
 )
@@ -58,16 +59,24 @@ class Judge:
     vocabulary: int
     max_length: int
 
-    def losses(self, text: str) -> list[float]:
-        """-log p of each token behind the first "|", in nats."""
+    def losses(self, text: str, keys: int = 1) -> list[float]:
+        """-log p of each token behind the first "|", in nats. keys: by the mean of p over so many of KEY_INTERVALS"""
         ids = [*self.tokens.encode(text), self.tokens.end]
         if ids[0] not in self.opening:
             ids = [self.start, *ids]
         if max(ids) >= self.vocabulary:
             raise ConfigError(f"the model has {self.vocabulary} tokens, the text uses later ones")
-        losses: list[float] = (
-            token_losses(self.model, ids, self.max_length, self.tokens.positions(ids)).double().tolist()
-        )
+        if keys == 1:
+            return self._losses(ids)
+        from scorelm.training.keys import Keys
+
+        table = Keys(self.tokens.vocabulary)
+        row = np.array(ids)
+        return over_keys([self._losses(table.beginning(row, x).tolist()) for x in KEY_INTERVALS[:keys]])
+
+    def _losses(self, ids: Sequence[int]) -> list[float]:
+        found = token_losses(self.model, ids, self.max_length, self.tokens.positions(ids))
+        losses: list[float] = found.double().tolist()
         return losses
 
     def spelled(self, text: str) -> list[tuple[str, ...]]:
@@ -88,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--top-p", type=float, default=1.0, help="of the samples; default: 1, all lexemes")
     out.add_argument("--strict", action="store_true", help="samples are led strictly, as by infer.py --strict")
     out.add_argument(
-        "--keys", type=int, default=1, metavar="N", help="the mixture over so many keys as well, 12 at most; default: 1"
+        "--keys", type=int, default=1, metavar="N", help="the mean over so many keys as well, 12 at most; default: 1"
     )
     out.add_argument(
         "--max-length", type=int, metavar="N", help="tokens the model reads at once; default: as it was trained"
@@ -120,8 +129,9 @@ def work(options: argparse.Namespace) -> int:
     rows = read_rows(options.dataset, options.split)
     train = read_rows(options.dataset, "train") if options.samples else []
     judge = load(options.model, options.max_length)
-    if options.samples and not judge.lexemes:
-        raise ConfigError(f"{options.model}: --samples needs a model whose tokens are the project's")
+    for name, wanted in (("samples", options.samples), ("keys", options.keys > 1)):
+        if wanted and not judge.lexemes:
+            raise ConfigError(f"{options.model}: --{name} needs a model whose tokens are the project's")
     found = {
         "model": str(options.model),
         "split": options.split,
@@ -198,7 +208,8 @@ def likelihood(judge: Judge, rows: Sequence[dict[str, Any]], seed: int, keys: in
     """The figures of the pieces of some rows of a dataset."""
     readings: list[Reading] = []
     sung: list[Reading] = []
-    mixed: list[float] = []
+    mixed: list[Reading] = []
+    mixed_sung: list[Reading] = []
     for number, row in enumerate(rows, 1):
         source = str(row.get("source", number))
         try:
@@ -209,8 +220,9 @@ def likelihood(judge: Judge, rows: Sequence[dict[str, Any]], seed: int, keys: in
         choir = choir_of(row["text"])
         sung.append(reading if choir is None else read(judge, choir, source))
         if keys > 1:
-            others = [sum(judge.losses(text)) for text in in_keys(row["text"], keys)[1:]]
-            mixed.append(mixture([reading.nats, *others], keys))
+            mixed.append(replace(reading, nats=sum(judge.losses(row["text"], keys))))
+            nats = mixed[-1].nats if choir is None else sum(judge.losses(choir, keys))
+            mixed_sung.append(replace(sung[-1], nats=nats))
         say(f"{number}/{len(rows)} {source}: {rates([reading])['bits_per_quarter']:.2f} bits per quarter")
     out: dict[str, Any] = {
         **rates(readings),
@@ -237,8 +249,11 @@ def likelihood(judge: Judge, rows: Sequence[dict[str, Any]], seed: int, keys: in
     if judge.lexemes:
         out |= parted(readings, choirs)
     if keys > 1:
-        together = [replace(r, nats=nats) for r, nats in zip(readings, mixed)]
-        out["mixture_of_keys"] = {"keys": keys, **rates(together), "intervals_95": intervals(together, seed)}
+        out["mean_over_keys"] = {"keys": keys, **rates(mixed), "intervals_95": intervals(mixed, seed)}
+        out["mean_over_keys"]["counted"] = "every token, by the mean of what the model gives it in each key"
+        if "choir_alone" in out:
+            choir_rates = {**rates(mixed_sung), "intervals_95": intervals(mixed_sung, seed)}
+            out["mean_over_keys"]["choir_alone"] = choir_rates
     out["by_piece"] = [
         {"source": r.source, "nats": r.nats, "tokens": r.tokens, "quarters": r.quarters, "notes": r.notes}
         for r in readings

@@ -9,16 +9,11 @@ it pays for the header, the barlines and the end of the text as well, and for on
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scorelm.errors import ScoreError
 from scorelm.notation.lexemes import ACCIDENTALS, COMMON_PARTS, DURATIONS, END_MARKS, PITCHES, cut, name_lexeme
-from scorelm.notation.model import Key, Score
-from scorelm.notation.reader import parse
-from scorelm.notation.transform import transpose
-from scorelm.notation.writer import write
 
 if TYPE_CHECKING:
     import torch
@@ -197,33 +192,20 @@ def resampled(rng: Any, table: Any, resamples: int) -> Any:
     return numpy.concatenate(out)
 
 
-def in_keys(text: str, keys: int) -> list[str]:
-    """A text in the first so many of KEY_INTERVALS, those left out that take it beyond seven sharps or flats or beyond
-    the range of pitches. The intervals are fixed, so that no two scores become the same one: what ``mixture`` says
-    stays a probability over scores."""
-    score = parse(text)
-    out = [text]
-    for interval in KEY_INTERVALS[1:keys]:
-        try:
-            moved = transpose(score, interval)
-        except ScoreError:
-            continue
-        if all(-7 <= key.fifths <= 7 for key in _keys(moved)):
-            out.append(write(moved))
+def over_keys(losses: Sequence[Sequence[float]]) -> list[float]:
+    """-log of the mean of the keys' p, token by token, in nats.
+
+    losses: -log p of a piece's tokens in each of some keys, the first of which has all of them. Where another ends, it
+        has no such token (its p is 0), and from there on it is no longer among those of which the mean is taken. So
+        what comes is a probability over texts, as that of any single key is
+    """
+    import numpy
+
+    (first, *others), time = losses, len(losses[0])
+    table = numpy.full((len(losses), time), numpy.inf)  # (keys, time)
+    among = numpy.zeros_like(table, bool)
+    for row, found in enumerate((first, *others)):
+        table[row, : len(found)] = found
+        among[row, : len(found) + 1] = True
+    out: list[float] = (-numpy.log(numpy.exp(-table).sum(0) / among.sum(0))).tolist()
     return out
-
-
-def _keys(score: Score) -> Iterator[Key]:
-    for measure in score.measures:
-        for part in measure.parts:
-            timed = [t.mark for staff in part.staves for t in staff.marks] if part else []
-            for mark in (*measure.marks, *(part.marks if part else ()), *timed):
-                if isinstance(mark, Key):
-                    yield mark
-
-
-def mixture(nats: Iterable[float], keys: int) -> float:
-    """-log of the mean of p over ``keys`` keys. nats: -log p in those in which the piece can be written; else p is 0."""
-    logs = [-x for x in nats]
-    top = max(logs)
-    return math.log(keys) - top - math.log(sum(math.exp(x - top) for x in logs))

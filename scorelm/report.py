@@ -45,8 +45,11 @@ def table(found: dict[str, Any]) -> str:
         lines.append(_rates(f"  the {four['pieces']} pieces of four parts alone", four))
     if "choir_alone" in found:
         lines.append(_rates("  the four singing parts of every piece alone", found["choir_alone"]))
-    if "mixture_of_keys" in found:
-        lines.append(_rates(f"  mixture over {found['mixture_of_keys']['keys']} keys", found["mixture_of_keys"]))
+    if "mean_over_keys" in found:
+        mean = found["mean_over_keys"]
+        lines.append(_rates(f"every token, the mean of p over {mean['keys']} keys", mean))
+        if "choir_alone" in mean:
+            lines.append(_rates("  the four singing parts of every piece alone", mean["choir_alone"]))
     if "conditional" in found:
         lines.append(_rates("  conditional: pitch and duration alone", found["conditional"]))
     lines += ["", "Published, nats a sixteenth (they count less: no spelling, ties, barlines, fermatas, end):"]

@@ -12,14 +12,12 @@ import torch
 from scorelm.dataset import counts
 from scorelm.evaluate import load, read
 from scorelm.likelihood import (
-    KEY_INTERVALS,
     KINDS,
     Reading,
     breakdown,
-    in_keys,
     intervals,
     kinds_of,
-    mixture,
+    over_keys,
     rates,
     token_losses,
 )
@@ -132,15 +130,12 @@ def test_the_interval_of_equal_pieces_is_a_point() -> None:
     assert low == pytest.approx(high) == pytest.approx(20 / 16)
 
 
-def test_a_mixture_is_the_mean_of_probabilities() -> None:
-    nats = [3.0, 5.0, 4.0]
-    assert mixture(nats, 4) == pytest.approx(-math.log(sum(math.exp(-x) for x in nats) / 4))
-    assert mixture([3000.0], 1) == pytest.approx(3000.0)
-    assert mixture([3000.0, 3000.0], 2) == pytest.approx(3000.0)
+def test_the_mean_over_keys_is_taken_token_by_token() -> None:
+    assert over_keys([[1.0, 2.0], [3.0, 0.5]]) == pytest.approx(
+        [-math.log((math.exp(-1) + math.exp(-3)) / 2), -math.log((math.exp(-2) + math.exp(-0.5)) / 2)]
+    )
+    assert over_keys([[1.0, 2.0]]) == pytest.approx([1.0, 2.0])
 
 
-def test_the_keys_of_the_mixture_are_twelve_and_different(chorales: list[str]) -> None:
-    texts = in_keys('|\nK0!major!T4:4P"A"!clef-G2!wc|\n', len(KEY_INTERVALS))
-    assert len(set(texts)) == len(texts) == 12
-    assert in_keys(chorales[0], 3)[0] == chorales[0]
-    assert len(in_keys('|\nK7!major!T4:4P"A"!clef-G2!w^c|\n', 12)) < 12  # those beyond seven sharps are left out
+def test_a_key_that_has_no_lexeme_for_a_token_gives_it_nothing_and_is_left_out_behind_it() -> None:
+    assert over_keys([[1.0, 2.0, 3.0], [1.0]]) == pytest.approx([1.0, 2.0 + math.log(2), 3.0])

@@ -25,7 +25,9 @@ from scorelm.training import train
 from scorelm.training.batches import IGNORED, Batches, Place
 from scorelm.training.checkpoints import Checkpoints
 from scorelm.training.corpus import Corpus, in_all_keys, intervals_of
+from scorelm.training.dropout import Dropout, use_bytes
 from scorelm.training.keys import Keys
+from scorelm.training.models import started
 from scorelm.training.muon import Muon
 from scorelm.training.windows import windows
 
@@ -89,6 +91,38 @@ def test_a_model_of_train_py_is_trained_on_with_another_dropout(
     assert json.loads((tmp_path / "more" / "config.json").read_text())["hidden_dropout"] == 0.2
     with pytest.raises(ConfigError, match="name one"):
         replace(config, start=config.output_dir, model_name=config.output_dir)
+    with pytest.raises(ConfigError, match="add_layers needs a start"):
+        replace(config, add_layers=1)
+
+
+@pytest.mark.parametrize("more", [1, 2, 3, 5])
+def test_a_deeper_model_says_what_it_said_before(config: TrainConfig, trained: dict, more: int) -> None:  # type: ignore[type-arg]
+    ids = torch.tensor([[0, 5, 9, 20, 3]])
+    before, after = (started(config.output_dir, add_layers=layers)[0].eval() for layers in (0, more))
+    assert len(after.gpt_neox.layers) == after.config.num_hidden_layers == config.num_layers + more
+    with torch.no_grad():
+        torch.testing.assert_close(after(ids).logits, before(ids).logits)
+        first = torch.nn.functional.cross_entropy(before(ids).logits[0, :-1], ids[0, 1:])
+    after.train()
+    loss = torch.nn.functional.cross_entropy(after(ids).logits[0, :-1], ids[0, 1:])
+    loss.backward()
+    assert first.isfinite() and after.gpt_neox.layers[1].mlp.dense_4h_to_h.weight.grad.any()
+
+
+def test_dropout_by_bytes_is_dropout() -> None:
+    torch.manual_seed(0)
+    layer, x = Dropout(0.3), torch.ones(300, 401, requires_grad=True)
+    out = layer(x)
+    kept = out != 0
+    assert kept.float().mean().item() == pytest.approx(1 - 77 / 256, abs=0.005)
+    torch.testing.assert_close(out[kept], torch.full((int(kept.sum()),), 256 / 179))
+    out.sum().backward()
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad, out.detach())
+    assert layer.eval()(x) is x
+    model = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(2, 2))
+    use_bytes(model)
+    assert isinstance(model[0], Dropout) and model[0].p == 0.5
 
 
 @pytest.mark.parametrize("wrong", [{"dataset_dir": "nowhere"}, {"model_name": "nowhere/at-all"}, {"start": "nowhere"}])
@@ -140,6 +174,18 @@ def test_letters_in_a_string_are_no_pitches_and_double_sharps_take_the_long_way(
     assert moved('|\nK0T4:4P"A"!clef-G2!^C^^CEF|\n', "M2") is None
     assert moved('|\nK0T4:4P"A"!clef-G2!^B^CEF|\n', "A1") is None
     assert moved('|\nK6T4:4P"A"!clef-G2!CDEF|\n', "M2") is None
+
+
+def test_a_text_goes_to_another_key_as_far_as_it_can() -> None:
+    tokens = Tokens(build_tokenizer())
+    keys = Keys(tokens.vocabulary)
+
+    def beginning(text: str, interval: str) -> str:
+        return str(tokens.tokenizer.decode(keys.beginning(np.array(tokens.encode(text)), interval)))
+
+    assert beginning('|\nK0T4:4P"A"!clef-G2!^C^^CEF|\n', "M2") == '|\nK2T4:4P"A"!clef-G2!^D'
+    assert beginning('|\nK5T4:4P"A"!clef-G2!CDEF|\n', "M2") == "|\n"  # seven sharps are no key that is trained in
+    assert beginning('|\nK7T4:4P"A"!clef-G2!CDEF|\n', "P1") == '|\nK7T4:4P"A"!clef-G2!CDEF|\n'
 
 
 def test_several_datasets_are_read_one_behind_the_other(config: TrainConfig, tmp_path: Path) -> None:

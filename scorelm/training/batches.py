@@ -122,13 +122,12 @@ class Batches:
         chance.shuffle(found)
         found.sort(key=lambda window: len(window.ids))
         rows = _packed(found, self.config.max_length) if self.config.packing else [[window] for window in found]
-        size = self.config.batch_size
-        groups = [rows[at : at + size] for at in range(0, len(rows), size)]
+        size = self.config.batch_size * self.processes
+        groups = [rows[at : at + size] for at in range(0, len(rows), size)]  # of like length: no process waits for one
         chance.shuffle(groups)
-        whole = len(groups)
-        while len(groups) % self.processes:  # some go round again until each process has as many
-            groups.append(groups[len(groups) % whole])
-        return [_batch(group, self.tokens) for group in groups[self.process :: self.processes]]
+        for group in groups:  # some rows go round again until each process has one
+            group += [group[i % len(group)] for i in range(self.processes - len(group))]
+        return [_batch(group[self.process :: self.processes], self.tokens) for group in groups]
 
     def prepare(self, workers: int) -> None:
         """Cut all texts in all keys, as far as they are remembered, by so many processes: what a GPU would wait for."""

@@ -33,12 +33,22 @@ class Keys:
 
     def moved(self, ids: Ids, interval: str) -> Ids | None:
         """``ids`` in the key an interval away ("M2", "-m3"); None where it takes the long way."""
+        out = self._looked_up(ids, interval)
+        return None if (out == _LONG_WAY).any() else out
+
+    def beginning(self, ids: Ids, interval: str) -> Ids:
+        """``moved`` as far as it goes: up to what takes the long way, or to a signature of seven sharps or flats."""
+        out = self._looked_up(ids, interval)
+        ends = np.flatnonzero(np.isin(out, (_LONG_WAY, *(self.vocabulary.ids[f"K{n}"] for n in (-7, 7)))))
+        return out[: ends[0]] if len(ends) and interval != "P1" else out
+
+    def _looked_up(self, ids: Ids, interval: str) -> Ids:
         if interval not in self.tables:
             self.tables[interval] = self._table(interval)
         quotes = ids == self.quote
         outside = (np.cumsum(quotes) - quotes) % 2 == 0  # a letter in a string is no pitch
-        out = np.where(outside, self.tables[interval][ids], ids)
-        return None if (out == _LONG_WAY).any() else out
+        out: Ids = np.where(outside, self.tables[interval][ids], ids)
+        return out
 
     def _table(self, interval: str) -> Ids:
         steps, semitones = interval_size(interval)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ TARGETS = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]  # GPT-
 def prepare_model(config: TrainConfig) -> tuple[Any, Tokens]:
     """The model and its tokens. ConfigError where it cannot be had or does not fit its tokenizer."""
     if config.start is not None:
-        return started(config.start, config.dropout)
+        return started(config.start, config.dropout, config.add_layers)
     if config.model_name is None:
         model, tokenizer = new_model(config)
         return model, Tokens(tokenizer, is_timed(model.config))
@@ -65,18 +66,41 @@ def new_model(config: TrainConfig) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def started(folder: str, dropout: float = 0.0) -> tuple[Any, Tokens]:
-    """The model of a folder of train.py, to be trained on."""
+def started(folder: str, dropout: float = 0.0, add_layers: int = 0) -> tuple[Any, Tokens]:
+    """The model of a folder of train.py, to be trained on, deeper by some layers."""
     import torch
 
     if not Path(folder, "config.json").is_file():
         raise ConfigError(f"{folder}: holds no model of train.py")
     model, tokens = load_model(folder)
+    if add_layers:
+        deepen(model, add_layers)
     model.config.hidden_dropout = dropout
     for layer in model.modules():
         if isinstance(layer, torch.nn.Dropout):
             layer.p = dropout
     return model, tokens
+
+
+def deepen(model: Any, more: int) -> None:
+    """Put layers into a GPT-NeoX, evenly over its depth. Each is a copy of the one before it that adds nothing yet:
+    what it writes is multiplied by zeros, so that the model says what it said (Chen et al., Net2Net, 2016)."""
+    import torch
+
+    old = list(model.gpt_neox.layers)
+    layers = []
+    for number, layer in enumerate(old, 1):
+        layers.append(layer)
+        for _ in range(number * more // len(old) - (number - 1) * more // len(old)):
+            new = copy.deepcopy(layer)
+            for out in (new.attention.dense, new.mlp.dense_4h_to_h):
+                torch.nn.init.zeros_(out.weight)
+                torch.nn.init.zeros_(out.bias)
+            layers.append(new)
+    for number, layer in enumerate(layers):
+        layer.attention.layer_idx = number
+    model.gpt_neox.layers = torch.nn.ModuleList(layers)
+    model.config.num_hidden_layers = len(layers)
 
 
 def _loaded(config: TrainConfig) -> tuple[Any, Tokens]:
