@@ -304,7 +304,7 @@ def soprano(text: str) -> list[object]:
 
 
 def test_a_long_text_goes_on_from_its_last_measures(student: Student, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scorelm.generation.CONTEXT", 64)
+    monkeypatch.setattr("scorelm.underway.CONTEXT", 64)
     text = "".join(student.measures('|\nT2:4P"A"CD|\n', seed=1, measures=25))
     assert sound_problems(text) == [] and len(parse(text).measures) == 25
 

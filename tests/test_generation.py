@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import scorelm.generation as generation
+import scorelm.underway as underway
 from scorelm.bound.lexemes import LexemeTokens
 from scorelm.errors import ConfigError, FormatError
 from scorelm.generation import SHIPPED, Sampling, Student, continuable, find_model
@@ -96,10 +96,10 @@ def test_a_score_is_continued_behind_its_final_barline() -> None:
 def test_a_long_text_goes_on_from_its_last_measures(
     untrained: Student, chorales: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generation, "CONTEXT", 60)
+    monkeypatch.setattr(underway, "CONTEXT", 60)
     seen: list[str] = []
-    read = generation._Context.read
-    monkeypatch.setattr(generation._Context, "read", lambda self, text: (seen.append(text), read(self, text)))
+    read = underway.Context.read
+    monkeypatch.setattr(underway.Context, "read", lambda self, text: (seen.append(text), read(self, text)))
     text = written(untrained, '|\nT2:4P"A"CD|\n', measures=40)
     assert len(parse(text).measures) == 40
     assert len(seen) > 1

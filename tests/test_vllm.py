@@ -12,10 +12,11 @@ import infer
 from scorelm.compose import Wish
 from scorelm.config import TrainConfig
 from scorelm.errors import ConfigError
-from scorelm.generation import CONTEXT, Student
+from scorelm.generation import Student
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import sound_problems
 from scorelm.training.models import new_model
+from scorelm.underway import CONTEXT
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def texts(student: Student, **options: object) -> list[str]:
 def test_the_likeliest_text_is_the_references(
     student: Student, folder: Path, context: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scorelm.generation.CONTEXT", context)
+    monkeypatch.setattr("scorelm.underway.CONTEXT", context)
     asked = {"key": "D", "time": "3/4", "parts": "Soprano,Bass", "measures": 4, "temperature": 0.0, "seed": 1}
     assert texts(student, **asked) == texts(Student(folder), **asked)
 

@@ -1,0 +1,231 @@
+"""Texts under way: what may come next in each, what a model is shown of it, and the several ways that it may take."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scorelm.analysis.lines import lines
+from scorelm.bound.strict import strict as strictly
+from scorelm.errors import ConfigError, FormatError
+from scorelm.notation.canonical import Canonical
+from scorelm.notation.lexemes import cut, joined
+from scorelm.notation.plan import Plan
+from scorelm.notation.planned import lead, walk_of
+from scorelm.notation.positions import Clock
+from scorelm.notation.reader import parse
+from scorelm.notation.sound import Sound
+from scorelm.notation.transform import extract, strip
+from scorelm.notation.writer import write
+from scorelm.readers import Logits
+from scorelm.sampling import Sampling
+from scorelm.ways import log_sum, successors
+
+if TYPE_CHECKING:
+    from scorelm.generation import Student
+
+MOST_MEASURES = 120  # that a continuation adds
+CONTEXT = 1024  # tokens that the model looks back at most when a measure begins
+
+
+class Context:
+    """What the model is shown: ids, and where each stands in the music, or in the row."""
+
+    def __init__(self, student: Student) -> None:
+        self.student = student
+        self.ids: list[int] = []
+        self.positions: list[float] = []
+        self.clock = Clock()
+
+    def read(self, text: str) -> None:
+        """Only this from now on."""
+        self.ids, self.positions, self.clock = [], [], Clock()
+        for token, lexemes in self.student.tokens.encode(text):
+            self.append(token, lexemes)
+
+    def append(self, token: int | None, lexemes: Sequence[str]) -> None:
+        """A token, and the lexemes that it writes; it is None where the model knows none for them."""
+        if not self.student.timed:
+            position = float(len(self.positions))
+        else:
+            for lexeme in lexemes:
+                position = self.clock.push(lexeme)
+        if token is not None:
+            self.ids.append(token)
+            self.positions.append(position)
+
+    def shorten(self) -> None:
+        """Half of what may be read at most."""
+        self.ids, self.positions = self.ids[-CONTEXT // 2 :], self.positions[-CONTEXT // 2 :]
+        if not self.student.timed:
+            self.positions = [float(i) for i in range(len(self.ids))]
+
+    def copy(self) -> Context:
+        out = copy.copy(self)
+        out.clock = self.clock.copy()
+        out.ids, out.positions = list(self.ids), list(self.positions)
+        return out
+
+
+class Ways:
+    """The ways of one text, written beside each other. They wait for each other at barlines and behind given music."""
+
+    def __init__(self, texts: list[Text], seed: int) -> None:
+        self.texts = texts
+        for way, text in enumerate(texts):
+            text.chance = np.random.default_rng((seed, way) if way else seed)
+        self.chance = np.random.default_rng((seed, len(texts)))
+        self.sent = 0  # pieces
+
+    def choose(self) -> list[tuple[int, int]]:
+        """Which ways go on in the place of others: (the place, the way that stands there too from now on)."""
+        found = successors([text.weight for text in self.texts], self.chance)
+        moved = [(way, successor) for way, successor in enumerate(found) if way != successor]
+        for way, successor in moved:
+            chance = self.texts[way].chance
+            self.texts[way] = self.texts[successor].another()
+            self.texts[way].chance = chance
+        for text in self.texts:
+            text.waits = text.ended
+            text.weight = 0.0 if moved else text.weight
+        return moved
+
+    def come(self) -> str:
+        """What comes behind the pieces that came before: those that all ways have, at the end the likeliest's."""
+        if all(text.ended for text in self.texts):
+            best = min(self.texts, key=Text.nats_a_quarter) if len(self.texts) > 1 else self.texts[0]
+            return "".join(best.pieces[self.sent :])
+        start = self.sent
+        for alike in zip(*(text.pieces[start:] for text in self.texts)):
+            if len(set(alike)) > 1:
+                break
+            self.sent += 1
+        return "".join(self.texts[0].pieces[start : self.sent])
+
+
+class Text:
+    """One text under way: what may come next, what its reader has read, and how likely it is."""
+
+    def __init__(
+        self,
+        student: Student,
+        prompt: str | Plan,
+        measures: int | None,
+        at_least: int,
+        sampling: Sampling,
+        strict: bool,
+    ) -> None:
+        self.student = student
+        self.sampling = sampling
+        self.chance = np.random.default_rng()
+        self.plan = prompt if isinstance(prompt, Plan) else Plan()
+        text = lead(prompt) if isinstance(prompt, Plan) else prompt
+        at = text.rfind("|") + 1
+        begun = text[at:].strip()
+        given = write(parse(text[:at]))
+        present = given.count("|") - 1
+        if measures is not None and measures <= present:
+            raise ConfigError(f"the prompt has {present} measures already, {measures} were asked for")
+        bounds = measures, max(at_least, present + 1), present + MOST_MEASURES
+        tokens = student.tokens
+        plan = prompt if isinstance(prompt, Plan) else None
+        sound = walk_of(plan, *bounds) if plan else Sound(text[:at], *bounds, orderly=True)
+        if strict:
+            sound = strictly(sound, text[:at], tuple(lines(strip(plan.score))) if plan else (), bool(begun))
+        try:
+            self.walk = tokens.walk(sound, begun)
+        except ValueError as error:
+            Sound(text, *bounds)  # says where
+            raise FormatError(f"{error} in sound text", text, at) from None
+        self.canonical, self.full = Canonical(), Canonical()
+        self.whole = "|\n"  # as the model is shown it
+        self.pieces = ["|\n"]  # as they come, with all that was given; those of the prompt are one
+        for measure in given.split("|")[1:-1]:
+            self._close(measure + "|")
+        self.pieces = ["".join(self.pieces)]
+        self.piece = cut(begun)  # what is written of the next measure
+        if tokens.spells_lines and begun:
+            self.piece.insert(0, "\n")
+        self.weight = 0.0  # log of how likely all that had to come was, since the ways were last chosen
+        self.nats = 0.0  # -log p of all that was written
+        self.waits = self.ended = False
+        self.context = Context(student)
+        self.context.read(self._shown(self.whole, begun))
+        if len(self.context.ids) >= CONTEXT and present:
+            self.context.read(self._shown(self._last_measures(), begun))
+        if len(self.context.ids) >= 2 * CONTEXT:
+            self.context.shorten()
+
+    def another(self) -> Text:
+        """A text that goes on from here by itself."""
+        out = copy.copy(self)
+        out.walk = self.walk.copy()
+        out.context = self.context.copy()
+        out.canonical, out.full = copy.deepcopy(self.canonical), copy.deepcopy(self.full)
+        out.pieces, out.piece = list(self.pieces), list(self.piece)
+        return out
+
+    def nats_a_quarter(self) -> float:
+        return self.nats / max(1.0, float(parse(self.whole).quarters))
+
+    def take(self, logits: Logits) -> None:
+        """Go on by the next token."""
+        ids = self.walk.choices()
+        found = logits[ids]
+        chosen = self.sampling.choose(found, self.chance) if len(ids) > 1 else 0
+        everything = log_sum(logits)
+        self.weight += log_sum(found) - everything
+        self.nats += everything - float(found[chosen])
+        self.push(int(ids[chosen]))
+
+    def push(self, token: int) -> None:
+        """Go on by a token that may stand here."""
+        lexemes = self.walk.push(token)
+        self.ended = self.walk.ended
+        self.waits = self.ended or self.walk.fits
+        if self.ended:
+            return
+        self.context.append(token, lexemes)
+        self.piece += lexemes
+        if any("|" in lexeme for lexeme in lexemes):
+            self.waits = True
+            *measures, rest = joined(self.piece).split("|")
+            for measure in measures:
+                self._close(measure + "|")
+            self.piece = [rest] if rest else []
+
+    def _close(self, measure: str) -> None:
+        """A measure is whole."""
+        number = self.whole.count("|") - 1
+        shown = self.canonical.measure(measure)
+        self.whole += shown
+        if self.plan.score.measures:
+            shown = self.full.measure(measure, lambda written: self.plan.whole(number, written))
+        self.pieces.append(shown)
+
+    def shorten(self) -> bool:
+        """Where the context is full, go on from the last measures, with what is in force said again; whether it was."""
+        if len(self.context.ids) < CONTEXT:
+            return False
+        closed = joined(self.piece) == ("\n" if self.student.tokens.spells_lines else "")
+        if closed:
+            self.context.read(self._last_measures())
+        full = len(self.context.ids) >= 2 * CONTEXT - 1  # by one measure alone: only its end is seen
+        if full:
+            self.context.shorten()
+        return closed or full
+
+    def _shown(self, measures: str, begun: str) -> str:
+        """Whole measures and what is written of the next one, as a prompt that tokens go on from."""
+        return measures + begun if begun or not self.student.tokens.spells_lines else measures.rstrip("\n")
+
+    def _last_measures(self) -> str:
+        """So many whole measures as half of the context holds, one at least, as a text of its own."""
+        sizes = [len(self.student.tokens.encode(measure + "|")) for measure in self.whole.split("|")[1:-1]]
+        kept = len(sizes)
+        while kept > 1 and sum(sizes[kept - 1 :]) < CONTEXT // 2:
+            kept -= 1
+        return write(extract(parse(self.whole), (min(kept + 1, len(sizes)), len(sizes))))
