@@ -167,7 +167,7 @@ class Trainer:
         batch = batch.to(accelerator.device)
         with accelerator.accumulate(self.model):
             with accelerator.autocast():
-                logits = self.model(**batch.inputs()).logits  # (batch, time, vocabulary)
+                logits = self.model(**batch.inputs(), use_cache=False).logits  # (batch, time, vocabulary)
             targets = batch.targets()
             loss = torch.nn.functional.cross_entropy(
                 logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED
