@@ -11,6 +11,7 @@ import functools
 import io
 import os
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def engrave_pdf(musicxml: str | bytes) -> bytes:
 def _pages(musicxml: str | bytes, height: int) -> list[str]:
     import verovio
 
-    text = _checked(musicxml)
+    text = _drawable(musicxml)
     verovio.enableLog(verovio.LOG_OFF)  # it would write to stderr; what matters is raised below
     verovio.setDefaultResourcePath(str(_verovio_data()))  # which holds for the thread that says it alone
     toolkit = verovio.toolkit()
@@ -102,8 +103,8 @@ def _pages(musicxml: str | bytes, height: int) -> list[str]:
     return pages
 
 
-def _checked(musicxml: str | bytes) -> str:
-    """Well-formed MusicXML as text without a declared encoding, whatever it came in."""
+def _drawable(musicxml: str | bytes) -> str:
+    """Well-formed MusicXML as text without a declared encoding, whatever it came in, and without what kills Verovio."""
     is_text = isinstance(musicxml, str)
     raw = musicxml.encode("utf-8") if isinstance(musicxml, str) else musicxml
     parser = etree.XMLParser(
@@ -118,7 +119,25 @@ def _checked(musicxml: str | bytes) -> str:
         raise SourceError(f"no MusicXML: {error}") from error
     if root.tag not in ("score-partwise", "score-timewise"):
         raise SourceError(f"no MusicXML: expected <score-partwise>, found <{root.tag}>")
+    _end_only_what_began(root)
     return str(etree.tostring(root, encoding="unicode"))
+
+
+def _end_only_what_began(root: etree._Element) -> None:
+    """Verovio 6.4 looks for the start of every <principal-voice type="stop">, and where there is none it crashes."""
+    under_way: Counter[str | None] = Counter()  # in each part
+    for sign in root.findall(".//direction/direction-type/principal-voice"):
+        part = next((above.get("id") for above in sign.iterancestors("part")), None)
+        if sign.get("type") == "start":
+            under_way[part] += 1
+        elif under_way[part]:
+            under_way[part] -= 1
+        else:
+            direction_type = sign.getparent()
+            direction = direction_type.getparent()
+            direction.remove(direction_type)
+            if direction.find("direction-type") is None:
+                direction.getparent().remove(direction)
 
 
 def _size(svg: str) -> tuple[int, int]:

@@ -185,6 +185,25 @@ def test_a_score_without_music_is_an_empty_page() -> None:
     assert picture(empty).getextrema() == (255, 255)
 
 
+def test_what_ends_and_never_began_does_not_kill_verovio() -> None:
+    line = '<direction><direction-type><principal-voice type="{}" symbol="none"/></direction-type></direction>'
+    start = "<attributes><divisions>1</divisions><time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
+    note = "<note><rest/><duration>1</duration><type>quarter</type></note>"
+    music = {
+        "P1": [line.format(turn) for turn in ("stop", "start", "stop", "stop", "start")],
+        "P2": [line.format("stop")],
+    }
+    names = "".join(f'<score-part id="{name}"><part-name/></score-part>' for name in music)
+    parts = "".join(
+        f'<part id="{name}"><measure number="1">{start}{note.join([*lines, ""])}</measure></part>'
+        for name, lines in music.items()
+    )
+    drawn = render.engrave_tall_svg(
+        f'<score-partwise version="4.0"><part-list>{names}</part-list>{parts}</score-partwise>'
+    )
+    assert drawn.count('class="rest') == 6
+
+
 def test_verovio_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     render.engrave_svg('<score-partwise version="4.0"><part-list/></score-partwise>')
     assert capfd.readouterr() == ("", "")

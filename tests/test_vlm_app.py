@@ -19,12 +19,15 @@ import pytest
 pytest.importorskip("gradio", reason="the page needs gradio")
 
 from scorelm import encode, save
-from scorelm.errors import ConfigError, FormatError, SourceError
+from scorelm.errors import ConfigError, FormatError, ScorelmError, SourceError
+from scorelm.musicxml.writer import write_musicxml
 from scorelm.notation.reader import parse
+from scorelm.render import engrave_tall_svg
 from vlm.app import __main__ as app
 from vlm.app.answers import computed
 from vlm.app.limits import Limits
 from vlm.app.studio import CONTINUE, HARMONISE, NEW, Seen, Studio, edited
+from vlm.app.workshop import Workshop
 from vlm.student.whole import Look, Reading, spoken
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -272,6 +275,15 @@ def test_what_is_broken_or_too_large_is_refused(tmp_path: Path, picture: Path, t
         studio.sound(SONG, tmp_path)
     with pytest.raises(FormatError, match="measure 1, line 2"):
         studio.engrave("|\nqGABH4|")
+
+
+def test_a_library_that_crashes_costs_an_answer() -> None:
+    workshop = Workshop(60)
+    with pytest.raises(ScorelmError, match="killed by SIGABRT"):
+        workshop.do(os.abort)
+    with pytest.raises(ScorelmError, match=r"song\.tar: "):
+        workshop.do(save, SONG, "song.tar")
+    assert "<svg" in workshop.do(engrave_tall_svg, write_musicxml(parse(SONG)))
 
 
 def test_the_facts_are_those_that_the_question_is_about() -> None:

@@ -17,6 +17,7 @@ from scorelm.notation.writer import write
 from vlm.app.answers import computed
 from vlm.app.limits import Limits
 from vlm.app.marked import marked
+from vlm.app.workshop import Workshop
 from vlm.student.whole import Look, Reading, System, answer, read_systems, spoken
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Studio:
     def __init__(self, reader: str | Path, writer: str | Path | None, limits: Limits) -> None:
         """reader, writer: folders; None for the writer is infer.py's choice"""
         self.folder, self.writer_folder, self.limits = Path(reader), writer, limits
+        self.workshop = Workshop(limits.timeout_s)
 
     @property
     def can_read(self) -> bool:
@@ -154,14 +156,14 @@ class Studio:
         score = parse(self._short(text))
         if not score.measures:
             return ""
-        return marked(engrave_tall_svg(write_musicxml(score)), looks)
+        return marked(self.workshop.do(engrave_tall_svg, write_musicxml(score)), looks)
 
     def save(self, text: str, folder: str | Path) -> tuple[dict[str, Path], list[str]]:
         """The files of a text by the names of SAVED, and why others could not be written."""
         found, problems = {}, []
         for name, ending in SAVED.items():
             try:
-                found[name] = scorelm.save(self._short(text), Path(folder, "score" + ending))
+                found[name] = self.workshop.do(scorelm.save, self._short(text), Path(folder, "score" + ending))
             except ScorelmError as error:
                 problems.append(f"{name}: {error}")
         return found, problems
@@ -171,7 +173,7 @@ class Studio:
         quarters = sum(measure.length for measure in parse(self._short(text)).measures)
         if quarters > 120 * self.limits.minutes:
             raise SourceError(f"this music lasts longer than {self.limits.minutes:.0f} minutes")
-        return scorelm.save(text, Path(folder, "score.wav"))
+        return Path(self.workshop.do(scorelm.save, text, Path(folder, "score.wav")))
 
     def _short(self, text: str) -> str:
         if len(text) > self.limits.characters:
