@@ -66,7 +66,7 @@ def wish_of(mode: str, piece: str, number: int, chance: random.Random, short: in
         length = chance.randint(2, 3 * (short or 4))
         return Wish(key=chance.choice(KEYS), time=chance.choice(TIMES), measures=length, **options)
     if mode == "continued":
-        start = chance.randint(min(2, measures), measures)
+        start = max(2, chance.randint(min(2, measures), measures))
         return Wish(piece, from_measure=start, measures=start + chance.randint(0, short or 6), **options)
     if mode == "given":
         return Wish(given=scorelm.extract(piece, parts=[chance.choice((1, 1, 4))]), tries=2, **options)
