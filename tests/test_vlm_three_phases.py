@@ -1,6 +1,8 @@
 """From an empty folder to a reader by one command, with a teacher that has learnt nothing."""
 
+import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,3 +22,24 @@ def test_one_command_goes_through_all_phases(tmp_path: Path) -> None:
     assert "the reply was cut off" in ended.stdout  # the teacher was asked, and judged
     Transcriber(tmp_path / "reader")
     assert "What cannot be read counts as wrong" in ended.stdout
+
+    found = tmp_path / "distilled.json"
+    command = ["benchmarks/distillation.py", "--start", tmp_path / "reader", "--dataset", tmp_path / "pictures"]
+    command += [
+        "--answers",
+        tmp_path / "facts",
+        "--steps",
+        "2",
+        "--batch-size",
+        "2",
+        "-n",
+        "1",
+        "--split",
+        "validation",
+    ]
+    command += ["-o", tmp_path / "distilled", "--json", found]
+    ended = subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    ways = json.loads(found.read_text())["ways"]
+    assert list(ways) == ["facts", "teacher", "both"]
+    assert all(0 <= way["METEOR"] <= 1 and way["SER"] > 0 for way in ways.values())
