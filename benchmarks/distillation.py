@@ -13,7 +13,7 @@ Three readers begin with the weights of --start and go through the phases of wor
 
 Each is then judged on the same records as ``vlm.evaluate`` does it: words beside the known answers (ROUGE-L, METEOR),
 the share that holds the facts, fields asked for; and the symbols, since words can cost reading. --reference takes the
-teacher's own good answers of a split (``vlm.ask_teacher --split test``) as the known words in the place of the facts':
+teacher's own good answers of a split (``vlm.ask_teacher --splits test``) as the known words in the place of the facts':
 who is judged by its own words alone has an advantage, so both are worth a look. Stopped, it goes on where it was.
 """
 
