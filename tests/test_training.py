@@ -185,6 +185,8 @@ def test_a_text_goes_to_another_key_as_far_as_it_can() -> None:
 
     assert beginning('|\nK0T4:4P"A"!clef-G2!^C^^CEF|\n', "M2") == '|\nK2T4:4P"A"!clef-G2!^D'
     assert beginning('|\nK5T4:4P"A"!clef-G2!CDEF|\n', "M2") == "|\n"  # seven sharps are no key that is trained in
+    double = '|\nK0T4:4P"A"!clef-G2!C^^CEF|\n'
+    assert beginning(double, "P1") == double
     assert beginning('|\nK7T4:4P"A"!clef-G2!CDEF|\n', "P1") == '|\nK7T4:4P"A"!clef-G2!CDEF|\n'
 
 

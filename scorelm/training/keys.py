@@ -38,9 +38,11 @@ class Keys:
 
     def beginning(self, ids: Ids, interval: str) -> Ids:
         """``moved`` as far as it goes: up to what takes the long way, or to a signature of seven sharps or flats."""
+        if interval == "P1":
+            return ids
         out = self._looked_up(ids, interval)
         ends = np.flatnonzero(np.isin(out, (_LONG_WAY, *(self.vocabulary.ids[f"K{n}"] for n in (-7, 7)))))
-        return out[: ends[0]] if len(ends) and interval != "P1" else out
+        return out[: ends[0]] if len(ends) else out
 
     def _looked_up(self, ids: Ids, interval: str) -> Ids:
         if interval not in self.tables:
