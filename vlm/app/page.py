@@ -199,8 +199,11 @@ class _Score:
         return {self.notes: said}
 
     def files_behind(self, event: Any) -> None:
-        """Make the files when an event is over."""
-        event.then(self._files, self.text, self.saved, show_progress="hidden")
+        """Make the files when an event is over: one after the other, and always those of the last text."""
+        event.then(
+            self._files, self.text, self.saved, show_progress="hidden", trigger_mode="always_last",
+            concurrency_limit=1, concurrency_id="files",
+        )  # fmt: skip
 
     def _engrave(self, seen: Seen, text: str) -> dict[Any, Any]:
         try:

@@ -161,9 +161,13 @@ class Studio:
     def save(self, text: str, folder: str | Path) -> tuple[dict[str, Path], list[str]]:
         """The files of a text by the names of SAVED, and why others could not be written."""
         found, problems = {}, []
+        try:
+            self.check(text)
+        except ScorelmError as error:
+            return {}, [str(error)]
         for name, ending in SAVED.items():
             try:
-                found[name] = self.workshop.do(scorelm.save, self._short(text), Path(folder, "score" + ending))
+                found[name] = self.workshop.do(scorelm.save, text, Path(folder, "score" + ending))
             except ScorelmError as error:
                 problems.append(f"{name}: {error}")
         return found, problems
