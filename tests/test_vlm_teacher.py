@@ -211,9 +211,6 @@ def test_the_student_learns_the_teachers_words(data: str, tmp_path: Path) -> Non
     for share, expected in ((0.0, False), (1.0, True)):
         batches = Batches(files, ANALYSIS, 2, lambda _: True, 1, Place(), Taught(tmp_path, share, 1))
         assert all((s.answer == "In other words.") is expected for s in next(iter(batches)))
-    (tmp_path / "train.jsonl").write_text(json.dumps(rows[0]) + "\n")
-    alone = Batches(files, ANALYSIS, 8, lambda _: True, 1, Place(), Taught(tmp_path, 1.0, 1), only_taught=True)
-    assert {(s.source, s.answer) for s in next(iter(alone))} == {(mine[0].source, "In other words.")}
 
 
 # Doors

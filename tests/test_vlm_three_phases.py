@@ -23,23 +23,12 @@ def test_one_command_goes_through_all_phases(tmp_path: Path) -> None:
     Transcriber(tmp_path / "reader")
     assert "What cannot be read counts as wrong" in ended.stdout
 
-    found = tmp_path / "distilled.json"
-    command = ["benchmarks/distillation.py", "--start", tmp_path / "reader", "--dataset", tmp_path / "pictures"]
-    command += [
-        "--answers",
-        tmp_path / "facts",
-        "--steps",
-        "2",
-        "--batch-size",
-        "2",
-        "-n",
-        "1",
-        "--split",
-        "validation",
-    ]
-    command += ["-o", tmp_path / "distilled", "--json", found]
+    budget = {"batch_size": 2, "extraction_steps": 2, "analysis_steps": 2, "eval_records": 2}
+    (tmp_path / "budget.json").write_text(json.dumps(budget))
+    command = ["benchmarks/distillation.py", "--dataset-dir", tmp_path / "pictures", "--reader", tmp_path / "reader"]
+    command += ["--student", tmp_path / "budget.json", "--limit", "3", "-n", "1", "-o", tmp_path / "distilled"]
     ended = subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr[-2000:]
-    ways = json.loads(found.read_text())["ways"]
-    assert list(ways) == ["facts", "teacher", "both"]
-    assert all(0 <= way["METEOR"] <= 1 and way["SER"] > 0 for way in ways.values())
+    found = json.loads((tmp_path / "distilled" / "figures.json").read_text())
+    assert list(found) == ["score", "teacher", "both"]
+    assert all(way["transcription"]["all"]["ser"] > 0 and way["words"] for way in found.values())

@@ -91,10 +91,6 @@ class Taught:
         self.answers = {} if folder is None else read_good(folder, "train")
         self.share, self.seed = share, seed
 
-    def knows(self, source: str, prompt: str, answer: str) -> bool:
-        """Whether the teacher has a good answer for a record. answer: its own"""
-        return key(source, prompt, answer) in self.answers
-
     def answer(self, source: str, prompt: str, answer: str) -> str:
         """What a record's answer is to be. answer: its own"""
         name = key(source, prompt, answer)

@@ -15,7 +15,6 @@ class StudentConfig:
     start: str | None = None  # a reader's folder to go on from in alignment; null: a new reader
     answers_dir: str | None = None  # a teacher's answers, of python -m vlm.ask_teacher; null: those of the scores alone
     teacher_share: float = 0.5  # of the records for words, where a teacher answered them
-    only_taught: bool = False  # of the records for words, learn those alone that a teacher answered
     output_dir: str = "score-reader"
     language_model: str | None = None  # a folder of train.py; null: the model that ships
     channels: int = 16  # of the first convolution; the others have 2, 4 and 8 times as many
@@ -61,8 +60,6 @@ class StudentConfig:
                 raise ConfigError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
         if not 0 <= self.teacher_share <= 1:
             raise ConfigError(f"teacher_share is 0 to 1, not {self.teacher_share}")
-        if self.only_taught and self.answers_dir is None:
-            raise ConfigError("only_taught needs a teacher's answers: answers_dir")
         if self.mixed_precision not in ("auto", "bf16", "no"):
             raise ConfigError(f"mixed_precision is auto, bf16 or no, not {self.mixed_precision!r}")
 

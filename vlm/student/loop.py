@@ -189,7 +189,7 @@ class Distillation:
         accelerator = self.accelerator
         batches = Batches(
             self.files, phase, self.config.batch_size * accelerator.num_processes, self._fits, self.config.seed,
-            self.places[phase], self.taught, self.config.only_taught,
+            self.places[phase], self.taught,
         )  # fmt: skip
 
         def make(batch: list[Sample], place: Place) -> Ready:

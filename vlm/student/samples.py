@@ -197,13 +197,12 @@ class Batches:
 
     def __init__(
         self, files: Sequence[Path], phase: str, size: int, fits: Any, seed: int, place: Place,
-        taught: Taught | None = None, only_taught: bool = False,
+        taught: Taught | None = None,
     ) -> None:  # fmt: skip
-        """fits: of a sample, whether it is learnt from; taught: gives some samples a teacher's words; only_taught: of
-        the questions, those that the teacher answered alone"""
+        """fits: of a sample, whether it is learnt from; taught: gives some samples a teacher's words"""
         self.files, self.phase, self.size, self.fits, self.seed, self.place = files, phase, size, fits, seed, place
         self.read: dict[Path, list[Sample]] = {}  # the samples of files that stay in memory
-        self.taught, self.only_taught = taught or Taught(None, 0.0, seed), only_taught
+        self.taught = taught or Taught(None, 0.0, seed)
 
     def __iter__(self) -> Iterator[list[Sample]]:
         while True:
@@ -237,13 +236,7 @@ class Batches:
 
     def samples(self, path: Path) -> list[Sample]:
         """Those of the phase in a file."""
-        some = (sample for sample in read_samples(path) if sample.phase == self.phase)
-        return [self._said(sample) for sample in some if self._wanted(sample)]
-
-    def _wanted(self, sample: Sample) -> bool:
-        if not self.only_taught or sample.phase == ALIGNMENT:
-            return True
-        return self.taught.knows(sample.source, sample.prompt, sample.answer)
+        return [self._said(sample) for sample in read_samples(path) if sample.phase == self.phase]
 
     def _said(self, sample: Sample) -> Sample:
         """With a teacher's answer, where there is one; score text is the score's own."""
