@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from scorelm.notation.reader import parse
+from scorelm.training.extensions import PATIENCE, release_abandoned_builds
 
 pytest.importorskip("deepspeed")
 ROOT = Path(__file__).parent.parent
@@ -23,7 +25,11 @@ SETTINGS = (
 
 
 def _launch(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "TORCH_EXTENSIONS_DIR": str(folder / "built"),
+    }
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "accel_config.yaml", *OVERRIDES]
     data = ["--config", "train_cfg.json", "--dataset-dir", str(folder), "--output-dir", str(folder / "model")]
     return subprocess.run(
@@ -43,6 +49,10 @@ def test_two_processes_train_and_go_on_from_a_checkpoint_with_the_same_losses(
     for split, texts in (("train", chorales[:5]), ("validation", chorales[5:6])):
         rows = [json.dumps({"text": text, "quarters": float(parse(text).quarters)}) for text in texts]
         (tmp_path / f"{split}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    lock = tmp_path / "built" / "deepspeed_shm_comm" / "lock"  # of a build that was killed
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    os.utime(lock, (0, 0))
     first = _launch(tmp_path)
     assert first.returncode == 0, first.stderr[-3000:]
     assert "2 process(es)" in first.stderr and "DeepSpeed ZeRO-2" in first.stderr
@@ -60,3 +70,18 @@ def test_two_processes_train_and_go_on_from_a_checkpoint_with_the_same_losses(
     )  # fmt: skip
     assert alone.returncode == 2
     assert "2 process(es) with DeepSpeed" in alone.stderr
+
+
+def test_a_build_that_was_killed_does_not_stop_every_later_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+    abandoned, under_way = tmp_path / "py311_cpu" / "fused_adam" / "lock", tmp_path / "cpu_adam" / "lock"
+    for lock, age in ((abandoned, PATIENCE + 60), (under_way, 0)):
+        lock.parent.mkdir(parents=True)
+        lock.touch()
+        os.utime(lock, (time.time() - age,) * 2)
+    assert release_abandoned_builds() == [abandoned]
+    assert under_way.exists() and not abandoned.exists()
+    said = capsys.readouterr().err
+    assert f"delete {under_way}" in said and "fused_adam" not in said

@@ -25,6 +25,7 @@ from scorelm.training.batches import IGNORED, Batches, Place
 from scorelm.training.checkpoints import Checkpoints
 from scorelm.training.corpus import Corpus
 from scorelm.training.dropout import use_bytes
+from scorelm.training.extensions import release_abandoned_builds
 from scorelm.training.models import prepare_model
 from scorelm.training.optimizers import build_optimizers, rate_factor, set_rates
 from scorelm.training.output import save
@@ -300,6 +301,8 @@ def _accelerator(config: TrainConfig) -> Any:
     alone = torch.cuda.is_available() or "LOCAL_RANK" not in os.environ
     handlers = [] if alone else [InitProcessGroupKwargs(backend="gloo")]
     precision = None if "ACCELERATE_MIXED_PRECISION" in os.environ else _precision(config.mixed_precision)
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true" and os.environ.get("LOCAL_RANK", "0") == "0":
+        release_abandoned_builds()
     accelerator = Accelerator(
         mixed_precision=precision, gradient_accumulation_steps=config.gradient_accumulation_steps,
         kwargs_handlers=handlers,
