@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers.models.gpt_neox import GPTNeoXConfig, GPTNeoXForCausalLM
 
 from scorelm.config import TrainConfig
 from scorelm.errors import ConfigError
@@ -25,10 +27,10 @@ from scorelm.training import train
 from scorelm.training.batches import IGNORED, Batches, Place
 from scorelm.training.checkpoints import Checkpoints
 from scorelm.training.corpus import Corpus, in_all_keys, intervals_of
-from scorelm.training.dropout import Dropout, use_bytes
 from scorelm.training.keys import Keys
 from scorelm.training.models import started
 from scorelm.training.muon import Muon
+from scorelm.training.on_cpu import Attention, Dropout, hasten
 from scorelm.training.windows import windows
 
 FILES = {"config.json", "model.safetensors", "tokenizer.json", "README.md", "metrics.json", "train_cfg.json"}
@@ -121,8 +123,41 @@ def test_dropout_by_bytes_is_dropout() -> None:
     torch.testing.assert_close(x.grad, out.detach())
     assert layer.eval()(x) is x
     model = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(2, 2))
-    use_bytes(model)
+    hasten(model)
     assert isinstance(model[0], Dropout) and model[0].p == 0.5
+
+
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+def test_attention_on_a_processor_is_that_of_transformers(implementation: str) -> None:
+    shape = GPTNeoXConfig(
+        vocab_size=50, hidden_size=48, num_hidden_layers=2, num_attention_heads=3, intermediate_size=64, rotary_pct=1.0
+    )
+    torch.manual_seed(0)
+    theirs = GPTNeoXForCausalLM._from_config(shape, attn_implementation=implementation)
+    ours = copy.deepcopy(theirs)
+    hasten(ours)
+    assert all(type(layer.attention) is Attention for layer in ours.gpt_neox.layers)
+    assert [name for name, _ in ours.named_parameters()] == [name for name, _ in theirs.named_parameters()]
+    ids, moments = torch.randint(50, (2, 9)), torch.randint(300, (2, 9))
+    for model in (theirs, ours):
+        logits = model(ids, position_ids=moments, attention_mask=torch.ones_like(ids), use_cache=False).logits
+        torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids.flatten()).backward()
+        model.found = logits
+    torch.testing.assert_close(ours.found, theirs.found)
+    for mine, other in zip(ours.parameters(), theirs.parameters()):
+        torch.testing.assert_close(mine.grad, other.grad)
+    ours.eval()
+    with torch.no_grad():  # with a cache it is transformers' own
+        first = ours(ids[:, :5], use_cache=True)
+        then = ours(ids[:, 5:], past_key_values=first.past_key_values).logits
+        torch.testing.assert_close(then, theirs.eval()(ids).logits[:, 5:])
+
+
+def test_attention_that_turns_a_part_of_each_head_stays_as_it_is() -> None:
+    shape = GPTNeoXConfig(vocab_size=50, hidden_size=48, num_hidden_layers=1, num_attention_heads=3, rotary_pct=0.25)
+    model = GPTNeoXForCausalLM(shape)
+    hasten(model)
+    assert type(model.gpt_neox.layers[0].attention) is not Attention
 
 
 @pytest.mark.parametrize("wrong", [{"dataset_dir": "nowhere"}, {"model_name": "nowhere/at-all"}, {"start": "nowhere"}])

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import torch
 
 IGNORED = -100  # a label that counts for nothing
-BATCHES_A_BLOCK = 8
+BATCHES_A_BLOCK = 32  # so many that little is padding
 REMEMBERED_TOKENS = 20_000_000  # of windows that were made before
 
 

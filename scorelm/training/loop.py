@@ -24,9 +24,9 @@ from scorelm.training.averaging import Averaged
 from scorelm.training.batches import IGNORED, Batches, Place
 from scorelm.training.checkpoints import Checkpoints
 from scorelm.training.corpus import Corpus
-from scorelm.training.dropout import use_bytes
 from scorelm.training.extensions import release_abandoned_builds
 from scorelm.training.models import prepare_model
+from scorelm.training.on_cpu import hasten
 from scorelm.training.optimizers import build_optimizers, rate_factor, set_rates
 from scorelm.training.output import save
 from scorelm.training.progress import Progress
@@ -67,7 +67,7 @@ class Trainer:
             raise ConfigError("ema_decay: ZeRO-3 keeps no whole weights to average; set it to 0")
         set_seed(config.seed)
         model, self.tokens = prepare_model(config)
-        use_bytes(model)
+        hasten(model)
         parameters = sum(p.numel() for p in model.parameters())
         learnt = sum(p.numel() for p in model.parameters() if p.requires_grad)
         self.checkpoints = Checkpoints(config.output_dir, config.save_total_limit)
