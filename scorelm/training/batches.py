@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 IGNORED = -100  # a label that counts for nothing
 BATCHES_A_BLOCK = 32  # so many that little is padding
+LENGTHS = 32  # rows are a multiple of it long: oneDNN compiles for every new shape, and keeps what it compiled
 REMEMBERED_TOKENS = 20_000_000  # of windows that were made before
 
 
@@ -127,7 +128,7 @@ class Batches:
         chance.shuffle(groups)
         for group in groups:  # some rows go round again until each process has one
             group += [group[i % len(group)] for i in range(self.processes - len(group))]
-        return [_batch(group[self.process :: self.processes], self.tokens) for group in groups]
+        return [_batch(group[self.process :: self.processes], self.tokens, self.config.max_length) for group in groups]
 
     def prepare(self, workers: int) -> None:
         """Cut all texts in all keys, as far as they are remembered, by so many processes: what a GPU would wait for."""
@@ -235,10 +236,11 @@ def _packed(found: list[Window], longest: int) -> list[list[Window]]:
     return rows
 
 
-def _batch(rows: list[list[Window]], tokens: Tokens) -> Batch:
+def _batch(rows: list[list[Window]], tokens: Tokens, most: int) -> Batch:
     import torch
 
     longest = max(sum(len(window.ids) for window in row) for row in rows)
+    longest = min(-(-(longest - 1) // LENGTHS) * LENGTHS + 1, most)  # the last token is not read, only written
     ids = torch.zeros(len(rows), longest, dtype=torch.long)
     labels = torch.full_like(ids, IGNORED)
     positions = torch.zeros(len(rows), longest)
