@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from scorelm.generation import Student
 
 MOST_MEASURES = 120  # that a continuation adds
+MOST_TOKENS = 8192  # behind so many, a text that is asked for no length has one more measure
 CONTEXT = 1024  # tokens that the model looks back at most when a measure begins
 
 
@@ -133,6 +134,7 @@ class Text:
         tokens = student.tokens
         plan = prompt if isinstance(prompt, Plan) else None
         sound = walk_of(plan, *bounds) if plan else Sound(text[:at], *bounds, orderly=True)
+        self.strict = strict
         if strict:
             sound = strictly(sound, text[:at], tuple(lines(strip(plan.score))) if plan else (), bool(begun))
         try:
@@ -152,6 +154,7 @@ class Text:
         self.weight = 0.0  # log of how likely all that had to come was, since the ways were last chosen
         self.nats = 0.0  # -log p of all that was written
         self.waits = self.ended = False
+        self.left: float = MOST_TOKENS if measures is None and not self.plan.closed else float("inf")  # tokens
         self.context = Context(student)
         self.context.read(self._shown(self.whole, begun))
         if len(self.context.ids) >= CONTEXT and present:
@@ -188,6 +191,7 @@ class Text:
         self.waits = self.ended or self.walk.fits
         if self.ended:
             return
+        self.left -= 1
         self.context.append(token, lexemes)
         self.piece += lexemes
         if any("|" in lexeme for lexeme in lexemes):
@@ -207,16 +211,31 @@ class Text:
         self.pieces.append(shown)
 
     def shorten(self) -> bool:
-        """Where the context is full, go on from the last measures, with what is in force said again; whether it was."""
-        if len(self.context.ids) < CONTEXT:
+        """Where the text has become too long, let it end; where the context is full, go on from the last measures, with
+        what is in force said again. Whether either was."""
+        if self.left > 0 and len(self.context.ids) < CONTEXT:
             return False
         closed = joined(self.piece) == ("\n" if self.student.tokens.spells_lines else "")
+        ending = closed and self.left <= 0 and self.whole.count("|") > len(self.plan.score.measures)
+        if ending:
+            self._end()
+        if len(self.context.ids) < CONTEXT:
+            return ending
         if closed:
             self.context.read(self._last_measures())
         full = len(self.context.ids) >= 2 * CONTEXT - 1  # by one measure alone: only its end is seen
         if full:
             self.context.shorten()
         return closed or full
+
+    def _end(self) -> None:
+        """One measure is still to come, or two where ties lead into them."""
+        measures = self.whole.count("|") - 1
+        sound = Sound(self.whole, None, measures, measures + 1, orderly=True)
+        if self.strict:
+            sound = strictly(sound, self.whole, (), False)
+        self.walk = self.student.tokens.walk(sound, joined(self.piece))
+        self.left = float("inf")
 
     def _shown(self, measures: str, begun: str) -> str:
         """Whole measures and what is written of the next one, as a prompt that tokens go on from."""

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import infer
+import scorelm.underway as underway
 from scorelm import extract
 from scorelm.bound.processor import SoundLogitsProcessor
 from scorelm.bound.strict import strict
@@ -361,3 +362,11 @@ def test_strict_voice_leading_holds_for_all_tokens(kind: str, models: dict[str, 
         found = {tokens.text([i]) for i in walk.choices().tolist()}
         assert refused == (not any(text[:1] == "D" and text[1:2] not in (",", "'") for text in found))
         assert any(text.startswith("E") for text in found)
+
+
+def test_a_text_that_does_not_come_to_an_end_is_led_to_one(student: Student, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(underway, "MOST_TOKENS", 120)
+    for seed in range(2):
+        text = "".join(student.measures(seed=seed))
+        assert sound_problems(text) == []
+        assert "!end!" in text.split("|")[-2] and len(parse(text).measures) < 30

@@ -106,6 +106,23 @@ def test_a_long_text_goes_on_from_its_last_measures(
     assert all(parse(context) and len(context) < len(text) for context in seen[1:])
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_text_that_does_not_come_to_an_end_is_led_to_one(
+    untrained: Student, monkeypatch: pytest.MonkeyPatch, strict: bool
+) -> None:
+    monkeypatch.setattr(underway, "MOST_TOKENS", 300)
+    texts = ["" for _ in range(6)]
+    for number, piece in untrained.write("|", seeds=range(6), strict=strict):
+        texts[number] += piece
+    for text in texts:
+        assert sound_problems(text) == []
+        *before, last_but_one, _ = (measure + "|" for measure in text.split("|")[1:-1])
+        assert len(cut("".join(before))) - len(before) < 300 + len(cut(last_but_one))
+        assert "!end!" in text.split("|")[-2]
+    asked = written(untrained, seed=1, measures=12, strict=strict)  # what is asked for comes, however long it is
+    assert len(parse(asked).measures) == 12
+
+
 @pytest.mark.parametrize("prompt", ["CDEF", "", "|CDEF|", '|T4:4P"A"CDE|'])
 def test_a_broken_prompt_is_refused(untrained: Student, prompt: str) -> None:
     with pytest.raises(FormatError):
