@@ -65,6 +65,7 @@ class Distillation:
 
         from scorelm.generation import SHIPPED
         from scorelm.training.loop import _precision
+        from scorelm.training.on_cpu import hasten
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         self.config, self.phases = config, [phase for phase in PHASES if phase in phases]
@@ -84,6 +85,7 @@ class Distillation:
             self.reader: ScoreReader = new_reader(config.language_model or str(SHIPPED), shape)
         else:
             self.reader = load_reader(start or config.output_dir)
+        hasten(self.reader)
         self.tokens = self.reader.tokens
         self.taught = Taught(config.answers_dir, config.teacher_share, config.seed)
         folders = config.dataset_dir.split(",")

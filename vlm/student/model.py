@@ -26,6 +26,7 @@ from vlm.student.encoder import Encoder
 from vlm.student.numbers import FILE as NUMBERS
 
 POOLED = 2  # columns of the encoder that become one vector before the text
+LENGTHS = 32  # rows are a multiple of it long: oneDNN compiles for every new shape, and keeps what it compiled
 MOST_STRIPS = 32  # of one picture, of which each has a vector of its own that says which it is
 
 
@@ -91,14 +92,21 @@ class ScoreReader(nn.Module):
             rows.append(torch.cat([prefix, embed(row)]))
             before = torch.arange(-len(prefix), 0, device=where.device, dtype=where.dtype)
             places.append(torch.cat([before, where]))
-        x = nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        where = nn.utils.rnn.pad_sequence(places, batch_first=True)
         # padding stands behind and is not looked at; a mask of ones says that rows are one text each
+        x = _padded(rows)
+        where = _padded(places)
         mask = torch.ones(x.shape[:2], dtype=torch.long, device=x.device)
         hidden = self.language.base_model(inputs_embeds=x, position_ids=where, attention_mask=mask).last_hidden_state
         texts = [hidden[i, len(p) : len(p) + len(row)] for i, (p, row) in enumerate(zip(prefixes, ids))]
-        logits: torch.Tensor = self.language.get_output_embeddings()(nn.utils.rnn.pad_sequence(texts, batch_first=True))
-        return logits
+        logits: torch.Tensor = self.language.get_output_embeddings()(_padded(texts))
+        return logits[:, : max(map(len, texts))]
+
+
+def _padded(rows: list[torch.Tensor]) -> torch.Tensor:
+    """Rows of any lengths beside each other, as long as a multiple of ``LENGTHS``."""
+    out = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    more = -out.shape[1] % LENGTHS
+    return nn.functional.pad(out, (0, 0) * (out.ndim - 2) + (0, more)) if more else out
 
 
 def new_reader(language_model: str, shape: Shape) -> ScoreReader:
