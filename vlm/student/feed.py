@@ -22,7 +22,6 @@ from vlm.student.samples import Batches, Pixels, Place, Sample, spoken
 from vlm.student.vary import vary
 
 Numbers = np.ndarray[Any, np.dtype[Any]]
-WIDTHS = 64  # strips beside each other are a multiple of it wide; see LENGTHS in model.py
 AHEAD = 3  # batches that wait in each process
 
 
@@ -31,7 +30,7 @@ class Ready:
     """A batch, all of it arrays: of each strip its pixels and width, of each sample its number of strips, ids, positions,
     and where it begins to be judged. ``place``: where the next batch comes from"""
 
-    strips: Pixels  # (strips, 1, HEIGHT, width); 255 is ink
+    strips: Pixels  # (strips, 1, HEIGHT, widest); 255 is ink
     widths: Numbers  # (strips,)
     counts: list[int]
     ids: list[Numbers]
@@ -57,8 +56,7 @@ def made_ready(batch: Sequence[Sample], tokens: Tokens, varied: np.random.Genera
     """varied: draws each strip a little otherwise"""
     every = [strip if varied is None else vary(strip, varied) for sample in batch for strip in sample.strips]
     said = [spoken(sample, tokens) for sample in batch]
-    widest = max(strip.shape[1] for strip in every)
-    strips = np.zeros((len(every), 1, HEIGHT, -(-widest // WIDTHS) * WIDTHS), np.uint8)
+    strips = np.zeros((len(every), 1, HEIGHT, max(strip.shape[1] for strip in every)), np.uint8)
     for i, strip in enumerate(every):
         strips[i, 0, :, : strip.shape[1]] = strip
     return Ready(
