@@ -53,6 +53,7 @@ class Wish:
     n: int = 1
     best: int | None = None  # of n, so many are kept
     tries: int | None = None  # ways of each text, of which the likeliest is kept; None: 4 where parts are given, else 1
+    again: int | None = None  # times that a measure is begun anew at most, where the grammar turns it far; None: 16
     seed: int | None = None  # of the first text, the others have the next ones; None: drawn
     temperature: float = 0.95
     top_k: int = 0
@@ -70,8 +71,10 @@ class Wish:
             raise ConfigError(f"--tries is at most {MOST_TRIES}, not {self.tries}")
         if self.best is not None and self.best > self.n:
             raise ConfigError(f"--best {self.best}: there are only {self.n}; -n says of how many")
-        if self.seed is not None and self.seed < 0:
-            raise ConfigError(f"--seed is 0 or more, not {self.seed}")
+        for name in ("seed", "again"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ConfigError(f"--{name} is 0 or more, not {value}")
         asked = [name for name in ("key", "time", "parts", "measures", "from_measure", "rewrite") if self._has(name)]
         if self.free:
             self._refuse("--free", {*asked, *(name for name in ("given", "best", "tries") if self._has(name))})
@@ -135,6 +138,7 @@ class Wish:
             sampling=sampling,
             tries=self.tries or (GIVEN_TRIES if later and not student.vllm else 1),
             strict=self.strict,
+            again=self.again,
         )
 
     def seeds(self) -> range:

@@ -107,8 +107,9 @@ class Session:
         self.lengths = np.zeros(rows, np.int64)
         self.room = room
 
-    def clear(self, row: int) -> None:
-        self.lengths[row] = 0
+    def cut(self, row: int, length: int) -> None:
+        """Only the first so many tokens of a row."""
+        self.lengths[row] = length
 
     def copy(self, row: int, to: int) -> None:
         """Make one row as another one is."""

@@ -100,6 +100,7 @@ class Student:
         sampling: Sampling | None = None,
         tries: int = 1,
         strict: bool = False,
+        again: int | None = None,
     ) -> Iterator[tuple[int, str]]:
         """Continue a text once for each seed, several at once; yields (number of the seed, next piece of its text).
 
@@ -108,11 +109,15 @@ class Student:
         tries: so many ways of each text are written beside each other. Those that lead best to what is given later
             go on, the likeliest is kept; a piece comes as soon as all ways agree on it
         strict: no parallel fifths and octaves, no crossings, singers in their ranges (see ``bound.strict``)
+        again: so many times a measure is begun anew at most, where the grammar turns it far from what the model means;
+            None: 16. Not with several tries, which are chosen among, nor where parts or later measures are given, nor
+            by vLLM
 
         Raises FormatError where the prompt breaks the format, ScoreError where nothing can be written into a plan.
         """
-
-        first = Text(self, prompt, measures, at_least, sampling or Sampling(), strict)
+        alone = tries == 1 and not self.vllm and not (isinstance(prompt, Plan) and prompt.free)
+        again = 0 if not alone else underway.MOST_AGAIN if again is None else again
+        first = Text(self, prompt, measures, at_least, sampling or Sampling(), strict, again)
         if self.vllm:
             if tries > 1:
                 raise ConfigError("several tries of a text need another engine than vllm")
@@ -136,10 +141,11 @@ class Student:
             contexts = [text.context for text in texts]
             logits = self.reader.step(rows, [c.ids[-1] for c in contexts], [c.positions[-1] for c in contexts])
             for row, text, found in zip(rows, texts, logits):
-                text.take(found)
-                if text.shorten():
+                if not text.take(found):
+                    groups[row // tries].texts[row % tries] = self._back(row, text)
+                elif text.shorten():
                     self.reader.restart(row, text.context.ids[:-1], text.context.positions[:-1])
-            going = {row for row, text in zip(rows, texts) if not text.waits}
+            going = {row for row in rows if not groups[row // tries].texts[row % tries].waits}
             for number in sorted({row // tries for row in rows} - {row // tries for row in going}):
                 ways = groups[number]  # they all wait
                 for way, successor in ways.choose():
@@ -148,6 +154,16 @@ class Student:
                     yield number, piece
                 going |= {number * tries + way for way, text in enumerate(ways.texts) if not text.ended}
             rows = sorted(going)
+
+    def _back(self, row: int, text: Text) -> Text:
+        """A text and its row as they were when the measure began."""
+        out = text.back()
+        ids = out.context.ids[:-1]
+        if text.context.ids[: len(ids)] == ids:
+            self.reader.cut(row, len(ids))
+        else:  # it was shortened in between
+            self.reader.restart(row, ids, out.context.positions[:-1])
+        return out
 
     def _write_by_vllm(
         self, engine: VllmEngine, groups: Sequence[Ways], seeds: Sequence[int]

@@ -23,6 +23,9 @@ class Reader(Protocol):
     def begin(self, rows: int, room: int) -> None: ...
     def restart(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> None: ...
     def copy(self, row: int, to: int) -> None: ...
+    def cut(self, row: int, length: int) -> None:
+        """Only the first so many tokens of a row."""
+
     def step(self, rows: Sequence[int], ids: Sequence[int], positions: Sequence[float]) -> Logits:
         """Logits of what follows in each row, (rows, vocabulary)."""
 
@@ -44,12 +47,15 @@ class NumpyReader:
 
     def restart(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> None:
         at = self.order.index(row)
-        self.session.clear(at)
+        self.session.cut(at, 0)
         if ids:
             self.session.read(at, ids, positions)
 
     def copy(self, row: int, to: int) -> None:
         self.session.copy(self.order.index(row), self.order.index(to))
+
+    def cut(self, row: int, length: int) -> None:
+        self.session.cut(self.order.index(row), length)
 
     def step(self, rows: Sequence[int], ids: Sequence[int], positions: Sequence[float]) -> Logits:
         going = set(rows)
@@ -92,6 +98,12 @@ class TransformersReader:
 
     def copy(self, row: int, to: int) -> None:
         self.caches[to] = copy.deepcopy(self.caches[row])
+
+    def cut(self, row: int, length: int) -> None:
+        if not length:
+            self.caches[row] = None
+        elif beyond := self.caches[row].get_seq_length() - length:
+            self.caches[row].crop(-beyond)
 
     def step(self, rows: Sequence[int], ids: Sequence[int], positions: Sequence[float]) -> Logits:
         return np.stack([self._read(row, [i], [p]) for row, i, p in zip(rows, ids, positions)])

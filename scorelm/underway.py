@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 MOST_MEASURES = 120  # that a continuation adds
 MOST_TOKENS = 8192  # behind so many, a text that is asked for no length has one more measure
 CONTEXT = 1024  # tokens that the model looks back at most when a measure begins
+MOST_AGAIN = 16  # times that a measure is begun anew
+MOST_LOST = 3.0  # nats: what the grammar may turn a measure from, at its first time
+LENIENCY = 1.3  # by which that grows each time
 
 
 class Context:
@@ -118,7 +121,9 @@ class Text:
         at_least: int,
         sampling: Sampling,
         strict: bool,
+        again: int = 0,
     ) -> None:
+        """again: how many times a measure may be begun anew"""
         self.student = student
         self.sampling = sampling
         self.chance = np.random.default_rng()
@@ -143,6 +148,10 @@ class Text:
             Sound(text, *bounds)  # says where
             raise FormatError(f"{error} in sound text", text, at) from None
         self.canonical, self.full = Canonical(), Canonical()
+        self.most_again = again
+        self.again = 0  # times that this measure was begun anew
+        self.lost = 0.0  # nats: -log of the share that the grammar left of what the model meant in this measure
+        self.barline: Text | None = None  # as the text was when this measure began
         self.whole = "|\n"  # as the model is shown it
         self.pieces = ["|\n"]  # as they come, with all that was given; those of the prompt are one
         for measure in given.split("|")[1:-1]:
@@ -174,15 +183,37 @@ class Text:
     def nats_a_quarter(self) -> float:
         return self.nats / max(1.0, float(parse(self.whole).quarters))
 
-    def take(self, logits: Logits) -> None:
-        """Go on by the next token."""
+    def take(self, logits: Logits) -> bool:
+        """Go on by the next token, or not, where this measure is better begun anew (see ``back``); whether it went on.
+
+        What is left to a model that means what may not come is unlikely, and one such token leads to the next. To throw
+        such measures away draws nearer to what the model would write if it wrote only what is sound.
+        """
+        if self.barline is None and self.most_again:
+            self.barline = self.another()
         ids = self.walk.choices()
         found = logits[ids]
         chosen = self.sampling.choose(found, self.chance) if len(ids) > 1 else 0
         everything = log_sum(logits)
-        self.weight += log_sum(found) - everything
+        left = log_sum(found) - everything
+        if len(ids) > 1 or not self._in_header():  # what stands there alone was asked for
+            self.lost -= left
+        if self.again < self.most_again and self.lost > MOST_LOST * LENIENCY**self.again:
+            return False
+        self.weight += left
         self.nats += everything - float(found[chosen])
         self.push(int(ids[chosen]))
+        return True
+
+    def back(self) -> Text:
+        """This text where its measure began, to go on by other chance."""
+        assert self.barline is not None
+        out = self.barline.another()
+        out.barline, out.chance, out.again = self.barline, self.chance, self.again + 1
+        return out
+
+    def _in_header(self) -> bool:
+        return self.whole == "|\n"
 
     def push(self, token: int) -> None:
         """Go on by a token that may stand here."""
@@ -203,6 +234,7 @@ class Text:
 
     def _close(self, measure: str) -> None:
         """A measure is whole."""
+        self.again, self.lost, self.barline = 0, 0.0, None
         number = self.whole.count("|") - 1
         shown = self.canonical.measure(measure)
         self.whole += shown

@@ -10,15 +10,18 @@ import numpy as np
 import pytest
 
 import scorelm.underway as underway
+from scorelm.asked import key_of, time_of
 from scorelm.bound.lexemes import LexemeTokens
 from scorelm.errors import ConfigError, FormatError
 from scorelm.generation import SHIPPED, Sampling, Student, continuable, find_model
 from scorelm.notation.lexemes import IDS, LEXEMES, cut
 from scorelm.notation.model import chords
+from scorelm.notation.plan import Plan
 from scorelm.notation.positions import positions
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import sound_problems
 from scorelm.notation.writer import write
+from scorelm.readers import open_reader
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +74,37 @@ def test_the_prompt_stays_and_is_continued(shipped: Student) -> None:
     text = written(shipped, prompt, measures=4)
     assert text.startswith(prompt)
     assert len(parse(text).measures) == 4
+
+
+def test_where_the_grammar_turns_the_model_far_a_measure_is_begun_anew(shipped: Student) -> None:
+    """3/2 and f sharp minor are rare in the chorales: the model means barlines where none may come."""
+    plan = Plan(key=key_of("f#"), time=time_of("3/2"))
+
+    def nats_a_quarter(again: int) -> float:
+        texts = ["", ""]
+        for row, piece in shipped.write(plan, seeds=range(1, 3), measures=3, again=again):
+            texts[row] += piece
+        assert all(sound_problems(text) == [] and len(parse(text).measures) >= 3 for text in texts)
+        return sum(sum(shipped.losses(text)) for text in texts) / sum(float(parse(text).quarters) for text in texts)
+
+    assert nats_a_quarter(again=underway.MOST_AGAIN) < 0.5 * nats_a_quarter(again=0)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "transformers"])
+def test_of_a_measure_that_is_begun_anew_nothing_is_left(tiny_model: Path, engine: str) -> None:
+    reader = open_reader(tiny_model, engine)
+    ids, where = [5, 9, 17, 4, 30], [float(i) for i in range(5)]
+    reader.begin(2, 16)
+    reader.restart(1, ids[:2], where[:2])
+    for wrong in (40, 41, 42):
+        reader.step([1], [wrong], [2.0])
+    reader.cut(1, 2)
+    for token, position in zip(ids[2:], where[2:]):
+        (found,) = reader.step([1], [token], [position])
+    assert np.allclose(found, reader.read(ids, where)[-1], atol=1e-4)
+    reader.cut(1, 0)
+    (found,) = reader.step([1], ids[:1], where[:1])
+    assert np.allclose(found, reader.read(ids[:1], where[:1])[-1], atol=1e-4)
 
 
 def test_a_prompt_may_hold_lexemes_that_are_newer_than_the_model(
