@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         "--again",
         type=int,
         metavar="N",
-        help="a measure is begun anew up to N times where the grammar turns it far from what the model means; default: 16",
+        help="a measure is begun anew up to N times where the grammar turns it far from what the model means; default: 20",
     )
     add("--temperature", type=float, default=0.95, help="0: always the likeliest; default: 0.95")
     add("--top-k", type=int, default=0, help="choose among the K likeliest; default: 0, all")

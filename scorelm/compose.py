@@ -53,7 +53,7 @@ class Wish:
     n: int = 1
     best: int | None = None  # of n, so many are kept
     tries: int | None = None  # ways of each text, of which the likeliest is kept; None: 4 where parts are given, else 1
-    again: int | None = None  # times that a measure is begun anew at most, where the grammar turns it far; None: 16
+    again: int | None = None  # times that a measure is begun anew at most, where the grammar turns it far; None: 20
     seed: int | None = None  # of the first text, the others have the next ones; None: drawn
     temperature: float = 0.95
     top_k: int = 0

@@ -110,7 +110,7 @@ class Student:
             go on, the likeliest is kept; a piece comes as soon as all ways agree on it
         strict: no parallel fifths and octaves, no crossings, singers in their ranges (see ``bound.strict``)
         again: so many times a measure is begun anew at most, where the grammar turns it far from what the model means;
-            None: 16. Not with several tries, which are chosen among, nor where parts or later measures are given, nor
+            None: 20. Not with several tries, which are chosen among, nor where parts or later measures are given, nor
             by vLLM
 
         Raises FormatError where the prompt breaks the format, ScoreError where nothing can be written into a plan.

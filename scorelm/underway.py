@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 MOST_MEASURES = 120  # that a continuation adds
 MOST_TOKENS = 8192  # behind so many, a text that is asked for no length has one more measure
 CONTEXT = 1024  # tokens that the model looks back at most when a measure begins
-MOST_AGAIN = 16  # times that a measure is begun anew
+MOST_AGAIN = 20  # times that a measure is begun anew
 MOST_LOST = 3.0  # nats: what the grammar may turn a measure from, at its first time
-LENIENCY = 1.3  # by which that grows each time
+LENIENCY = 1.2  # by which that grows each time
 
 
 class Context:
