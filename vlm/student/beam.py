@@ -18,10 +18,14 @@ from scorelm.notation.lexemes import COMMON_PARTS, END_OF_TEXT, LEXEMES
 from scorelm.notation.sound import Sound
 
 BLANK = 0  # of the columns: nothing begins here
-WIDTHS = 12, 48, 256  # prefixes kept; more where none of them is complete in the end
+WIDTHS = 12, 128, 256  # prefixes kept; more where the best is unsure, most where none is complete in the end
+UNSURE = -8.0  # nats: a text that is less likely is looked for in a wider beam
 LEAST = -9.0  # nats: what is less likely in a column is not tried
 MOST_TRIED = 16  # tokens in a column
+METRES = 4  # time signatures beside the likeliest that are kept in mind, since what follows tells them apart
+OF_METRE = 3  # prefixes of each of these
 NEVER = -math.inf
+METRE_SIGNS = frozenset({"!common!", "!cut!"})
 SEVERAL_STAVES = frozenset(x for x, (_, staves) in COMMON_PARTS.items() if staves > 1)
 
 
@@ -43,6 +47,20 @@ class Head(NamedTuple):
         return Head(self.text, "|")
 
 
+class Metre(NamedTuple):
+    """The time signature that holds, as far as it was read."""
+
+    text: str = ""
+    read: bool = False  # whether it is being read
+
+    def then(self, lexeme: str) -> Metre:
+        if lexeme == "T":
+            return Metre("T", True)
+        if self.read and (lexeme.isdigit() or lexeme in ":+" or lexeme in METRE_SIGNS):
+            return Metre(self.text + lexeme, True)
+        return Metre(self.text) if self.read else self
+
+
 def heads_of(lexemes: Iterable[str]) -> tuple[str, ...]:
     """Of each whole measure of a text, from behind the first "|" on."""
     out, head = [], Head()
@@ -62,6 +80,7 @@ class Prefix:
     token: int = BLANK
     before: Prefix | None = None
     head: Head = field(default_factory=Head)
+    metre: Metre = field(default_factory=Metre)
     behind: dict[int, Prefix] = field(default_factory=dict)
 
     def then(self, token: int) -> Prefix:
@@ -69,7 +88,10 @@ class Prefix:
         if found is None:
             walk = self.walk.copy()
             walk.push(LEXEMES[token])
-            found = self.behind[token] = Prefix(walk, self.heads, token, self, self.head.then(LEXEMES[token]))
+            lexeme = LEXEMES[token]
+            found = self.behind[token] = Prefix(
+                walk, self.heads, token, self, self.head.then(lexeme), self.metre.then(lexeme)
+            )
         return found
 
     def allows(self, token: int) -> bool:
@@ -104,11 +126,14 @@ def search(
     heard: logarithms of the probabilities of each token, (columns, vocabulary); BLANK is one of them
     heads: of all measures, where they are known
     """
+    kept: list[tuple[Prefix, float]] = []
     for width in WIDTHS:
         found = _found(heard, most_measures, heads, width)
-        if any(prefix.complete for prefix, _ in found):
-            return [f for f in found if f[0].complete]
-    return found
+        complete = [f for f in found if f[0].complete]
+        if complete and (kept or complete[0][1] >= UNSURE):
+            return complete
+        kept = complete
+    return kept or found
 
 
 def greedy(heard: np.ndarray[Any, np.dtype[np.float32]]) -> list[str]:
@@ -150,8 +175,24 @@ def _step(
                 more = found.setdefault((prefix, token), [NEVER, NEVER])
                 # a token behind itself needs a blank between them
                 more[1] = _sum(more[1], (by_blank if token == prefix.token else both) + nats)
-    best = sorted(found.items(), key=lambda f: -_sum(*f[1]))[:width]
+    ranked = sorted(found.items(), key=lambda f: -_sum(*f[1]))
+    best = ranked[:width] + _of_other_metres(ranked, width)
     return {(prefix if token == BLANK else prefix.then(token)): (ends[0], ends[1]) for (prefix, token), ends in best}
+
+
+def _of_other_metres(ranked: list[Any], width: int) -> list[Any]:
+    """Of what does not fit into the beam the best with time signatures of which nothing does."""
+    some: dict[str, int] = {}
+    out = []
+    for at, one in enumerate(ranked):
+        (prefix, token), _ = one
+        metre = (prefix.metre if token == BLANK else prefix.metre.then(LEXEMES[token])).text
+        if at < width:
+            some[metre] = OF_METRE
+        elif some.get(metre, 0) < OF_METRE and (metre in some or len(some) <= METRES):
+            some[metre] = some.get(metre, 0) + 1
+            out.append(one)
+    return out
 
 
 def _key(prefix: Prefix) -> tuple[Prefix, int]:

@@ -129,7 +129,8 @@ class Transcriber:
 
     def _weighed(self, seen: torch.Tensor, found: Sequence[tuple[Prefix, float]]) -> list[_Found]:
         """Some texts of a strip, as both models find them."""
-        found = found[:RESCORED]
+        first = {prefix.metre.text: (prefix, nats) for prefix, nats in reversed(found)}  # the best of each metre
+        found = [*found[:RESCORED], *(one for one in first.values() if one not in found[:RESCORED])]
         some = [[IDS["|"], *prefix.tokens(), self.tokens.end] for prefix, _ in found]
         said = self._logarithms(seen, some)
         return [
