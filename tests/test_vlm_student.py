@@ -26,6 +26,7 @@ from vlm.data.record import Record, write_records
 from vlm.data.rendered import engraving
 from vlm.read import SHIPPED
 from vlm.reading.staves import HEIGHT, strips
+from vlm.student import beam
 from vlm.student.beam import BLANK, Prefix, search
 from vlm.student.config import StudentConfig
 from vlm.student.feed import Feed, Ready, made_ready
@@ -174,6 +175,33 @@ def test_the_beam_takes_the_likeliest_text() -> None:
 def test_a_barline_puts_a_value_right() -> None:
     columns = [*HEAD, {"C": 0.9}, {"i": 0.6}, {"D": 0.9}, {"|": 0.9}]  # an eighth would leave the measure unfilled
     assert text_of(search(heard(columns), 8)[0][0]) == 'K0T2:4P""!clef-G2!CD|'
+
+
+def test_what_follows_tells_time_signatures_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2/4 is likelier than 3/4, and all twelve places of the beam go to it where nothing else is kept in mind."""
+    head = [{"K0": 0.9}, {"T": 0.9}, {"2": 0.9, "3": 0.01}, *HEAD[3:]]
+    notes = [{"C": 0.4, "D": 0.3, "E": 0.25}, {}] * 2
+    columns = [*head, *notes, {"C": 0.5}, {"|": 0.9}, *[{"C": 0.999}, {}] * 3, {"|": 0.9}]
+    monkeypatch.setattr("vlm.student.beam.WIDTHS", (12,))
+    assert "T3:4" in text_of(search(heard(columns), 8)[0][0])
+    monkeypatch.setattr("vlm.student.beam.OF_METRE", 0)
+    assert "T3:4" not in "".join(text_of(prefix) for prefix, _ in search(heard(columns), 8))
+
+
+def test_an_unsure_staff_is_looked_at_in_a_wider_beam(monkeypatch: pytest.MonkeyPatch) -> None:
+    widths = []
+
+    def found(*args, **options):  # type: ignore[no-untyped-def]
+        widths.append(args[3])
+        return wide(*args, **options)
+
+    wide = beam._found
+    monkeypatch.setattr(beam, "_found", found)
+    columns = [*HEAD, {"C": 0.9}, {}, {"D": 0.9}, {"|": 0.9}]
+    search(heard(columns), 8)
+    assert widths == [12]
+    search(heard([*HEAD, {"C": 0.03}, {}, {"D": 0.03}, {"|": 0.9}]), 8)
+    assert widths == [12, 12, 128]
 
 
 def test_what_was_cut_off_is_no_complete_text() -> None:
