@@ -10,6 +10,7 @@ import numpy as np
 
 from scorelm.analysis.lines import lines
 from scorelm.bound.strict import strict as strictly
+from scorelm.bound.walk import Ids
 from scorelm.errors import ConfigError, FormatError
 from scorelm.notation.canonical import Canonical
 from scorelm.notation.lexemes import cut, joined
@@ -149,6 +150,7 @@ class Text:
             raise FormatError(f"{error} in sound text", text, at) from None
         self.canonical, self.full = Canonical(), Canonical()
         self.most_again = again
+        self.closes = measures is not None
         self.again = 0  # times that this measure was begun anew
         self.lost = 0.0  # nats: -log of the share that the grammar left of what the model meant in this measure
         self.barline: Text | None = None  # as the text was when this measure began
@@ -196,7 +198,7 @@ class Text:
         chosen = self.sampling.choose(found, self.chance) if len(ids) > 1 else 0
         everything = log_sum(logits)
         left = log_sum(found) - everything
-        if len(ids) > 1 or not self._in_header():  # what stands there alone was asked for
+        if not self._asked_for(ids, int(ids[chosen])):
             self.lost -= left
         if self.again < self.most_again and self.lost > MOST_LOST * LENIENCY**self.again:
             return False
@@ -212,8 +214,11 @@ class Text:
         out.barline, out.chance, out.again = self.barline, self.chance, self.again + 1
         return out
 
-    def _in_header(self) -> bool:
-        return self.whole == "|\n"
+    def _asked_for(self, ids: Ids, token: int) -> bool:
+        """Whether a token says what was asked for, which no other chance would bring: key and time, or the end behind
+        so many measures."""
+        in_header = self.whole == "|\n"
+        return (in_header and len(ids) == 1) or (self.closes and self.student.tokens.text([token]) == "!end!")
 
     def push(self, token: int) -> None:
         """Go on by a token that may stand here."""
