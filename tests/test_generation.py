@@ -146,7 +146,7 @@ def test_a_text_that_does_not_come_to_an_end_is_led_to_one(
 ) -> None:
     monkeypatch.setattr(underway, "MOST_TOKENS", 300)
     texts = ["" for _ in range(6)]
-    for number, piece in untrained.write("|", seeds=range(6), strict=strict, again=0):
+    for number, piece in untrained.write("|", seeds=range(6), at_least=100, strict=strict):
         texts[number] += piece
     for text in texts:
         assert sound_problems(text) == []
