@@ -34,6 +34,7 @@ CONTEXT = 1024  # tokens that the model looks back at most when a measure begins
 MOST_AGAIN = 20  # times that a measure is begun anew
 MOST_LOST = 3.0  # nats: what the grammar may turn a measure from, at its first time
 LENIENCY = 1.2  # by which that grows each time
+FEW = 8  # more tokens than these may come wherever music may
 
 
 class Context:
@@ -198,7 +199,7 @@ class Text:
         chosen = self.sampling.choose(found, self.chance) if len(ids) > 1 else 0
         everything = log_sum(logits)
         left = log_sum(found) - everything
-        if not self._asked_for(ids, int(ids[chosen])):
+        if not self._asked_for(ids):
             self.lost -= left
         if self.again < self.most_again and self.lost > MOST_LOST * LENIENCY**self.again:
             return False
@@ -214,11 +215,12 @@ class Text:
         out.barline, out.chance, out.again = self.barline, self.chance, self.again + 1
         return out
 
-    def _asked_for(self, ids: Ids, token: int) -> bool:
-        """Whether a token says what was asked for, which no other chance would bring: key and time, or the end behind
-        so many measures."""
-        in_header = self.whole == "|\n"
-        return (in_header and len(ids) == 1) or (self.closes and self.student.tokens.text([token]) == "!end!")
+    def _asked_for(self, ids: Ids) -> bool:
+        """Whether what may come was asked for, so that other chance brings nothing else: key and time, or the end
+        behind so many measures."""
+        if self.whole == "|\n":
+            return len(ids) == 1
+        return self.closes and len(ids) < FEW and "!end!" in (self.student.tokens.text([int(i)]) for i in ids)
 
     def push(self, token: int) -> None:
         """Go on by a token that may stand here."""
