@@ -37,21 +37,12 @@ def parser() -> argparse.ArgumentParser:
     add("--rewrite", metavar="5-8", help="write these measures of the prompt anew, keep all around them")
     add("--part", metavar="NAMES", help="with --rewrite: only in these parts")
     add("--tries", type=int, metavar="K", help="keep the likeliest of K ways; default: 4 where parts are given, else 1")
-    add(
-        "--again",
-        type=int,
-        metavar="N",
-        help="a measure is begun anew up to N times where the grammar turns it far from what the model means; default: 20",
-    )
+    add("--again", type=int, metavar="N", help="begin a measure that goes astray anew, up to N times; default: 20")
     add("--temperature", type=float, default=0.95, help="0: always the likeliest; default: 0.95")
     add("--top-k", type=int, default=0, help="choose among the K likeliest; default: 0, all")
     add("--top-p", type=float, default=0.98, help="choose among the likeliest that add up; default: 0.98")
     add("--min-p", type=float, default=0.0, help="only what is this likely beside the likeliest; default: 0")
-    add(
-        "--strict",
-        action="store_true",
-        help="voices do not cross, nor move in parallel fifths or octaves; singers keep to their ranges",
-    )
+    add("--strict", action="store_true", help="no crossings, parallel fifths or octaves; singers keep to their ranges")
     add("--free", action="store_true", help="not bound to the grammar: texts as they come; how many are valid is said")
     add("--engine", default="numpy", help="numpy; transformers or vllm, which use a GPU; default: numpy")
     add("--seed", type=int, help="of the first sample, the next ones have seed + 1 ...; default: drawn")
