@@ -268,12 +268,13 @@ class Text:
         return closed or full
 
     def _end(self) -> None:
-        """One measure is still to come, or two where ties lead into them."""
+        """One measure is still to come, or more where ties lead into them."""
         measures = self.whole.count("|") - 1
-        sound = Sound(self.whole, None, measures, measures + 1, orderly=True)
+        sound = Sound(self.whole, measures + 1, orderly=True)
         if self.strict:
             sound = strictly(sound, self.whole, (), False)
         self.walk = self.student.tokens.walk(sound, joined(self.piece))
+        self.closes = True
         self.left = float("inf")
 
     def _shown(self, measures: str, begun: str) -> str:
