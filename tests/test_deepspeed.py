@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scorelm.notation.reader import parse
-from scorelm.training.extensions import PATIENCE, release_abandoned_builds
+from scorelm.training.extensions import JUST_BEGUN, PATIENCE, release_abandoned_builds
 
 pytest.importorskip("deepspeed")
 ROOT = Path(__file__).parent.parent
@@ -77,11 +77,12 @@ def test_a_build_that_was_killed_does_not_stop_every_later_run(
 ) -> None:
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
     abandoned, under_way = tmp_path / "py311_cpu" / "fused_adam" / "lock", tmp_path / "cpu_adam" / "lock"
-    for lock, age in ((abandoned, PATIENCE + 60), (under_way, 0)):
+    begun = tmp_path / "shm_comm" / "lock"
+    for lock, age in ((abandoned, PATIENCE + 60), (under_way, JUST_BEGUN + 10), (begun, 0)):
         lock.parent.mkdir(parents=True)
         lock.touch()
         os.utime(lock, (time.time() - age,) * 2)
     assert release_abandoned_builds() == [abandoned]
-    assert under_way.exists() and not abandoned.exists()
+    assert under_way.exists() and begun.exists() and not abandoned.exists()
     said = capsys.readouterr().err
-    assert f"delete {under_way}" in said and "fused_adam" not in said
+    assert f"delete {under_way}" in said and "fused_adam" not in said and "shm_comm" not in said

@@ -12,10 +12,13 @@ import time
 from pathlib import Path
 
 PATIENCE = 600.0  # seconds; the longest of DeepSpeed's builds take two minutes or three
+JUST_BEGUN = 10.0  # seconds; a build of this very run, by another of its processes
 
 
 def release_abandoned_builds() -> list[Path]:
     """Takes away what builds that were killed left behind; of one that may be under way, says so on stderr.
+
+    Every process calls it before it builds: one that waited already would take a file taken away for a build that ended.
 
     Returns: what was taken away.
     """
@@ -29,7 +32,7 @@ def release_abandoned_builds() -> list[Path]:
             if age > PATIENCE:
                 lock.unlink()
                 released.append(lock)
-            else:
+            elif age > JUST_BEGUN:
                 print(f"another process builds {lock.parent.name}; if none does, delete {lock}", file=sys.stderr)
         except FileNotFoundError:
             continue  # that build has ended

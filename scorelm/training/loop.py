@@ -301,7 +301,7 @@ def _accelerator(config: TrainConfig) -> Any:
     alone = torch.cuda.is_available() or "LOCAL_RANK" not in os.environ
     handlers = [] if alone else [InitProcessGroupKwargs(backend="gloo")]
     precision = None if "ACCELERATE_MIXED_PRECISION" in os.environ else _precision(config.mixed_precision)
-    if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true" and os.environ.get("LOCAL_RANK", "0") == "0":
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
         release_abandoned_builds()
     accelerator = Accelerator(
         mixed_precision=precision, gradient_accumulation_steps=config.gradient_accumulation_steps,
