@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MOST_TRIES = 256
 GIVEN_TRIES = 4  # ways of a text, where something is given that stands later in it
+AT_LEAST = 8  # measures of a text, or behind those of a score that is continued: a short closing group is none
 Say = Callable[[str], None]
 
 
@@ -131,10 +132,12 @@ class Wish:
             text = lead(prompt) if isinstance(prompt, Plan) else prompt
             return student.free(text, seeds=seeds, sampling=sampling)
         later = isinstance(prompt, Plan) and bool(prompt.free)
+        present = len(prompt.score.measures) if isinstance(prompt, Plan) else 0
         return student.write(
             prompt,
             seeds=seeds,
             measures=self.measures,
+            at_least=present + AT_LEAST,
             sampling=sampling,
             tries=self.tries or (GIVEN_TRIES if later and not student.vllm else 1),
             strict=self.strict,

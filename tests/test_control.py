@@ -16,7 +16,7 @@ import pytest
 import scorelm
 from scorelm import audio
 from scorelm.asked import key_of, parts_of, range_of, time_of
-from scorelm.compose import Wish, ranked
+from scorelm.compose import AT_LEAST, Wish, ranked
 from scorelm.errors import ConfigError, ScoreError, ScorelmError
 from scorelm.generation import SHIPPED, Student
 from scorelm.given import CHOIR
@@ -258,6 +258,15 @@ def test_a_score_goes_on_from_a_measure(untrained: Student, tmp_path: Path) -> N
 
 
 # -- ways, seeds, ranking ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_score_goes_on_for_more_than_a_closing_chord(untrained: Student, tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "pair.musicxml"
+    scorelm.save(PAIR, path)
+    for wish, kept in ({}, 4), ({"from_measure": 3}, 2):
+        text = scorelm.generate(path, untrained, seed=seed, **wish)[0]
+        assert len(parse(text).measures) >= kept + AT_LEAST
 
 
 def test_a_seed_repeats_in_every_mode_and_in_batches(untrained: Student) -> None:
