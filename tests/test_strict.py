@@ -150,10 +150,10 @@ def test_a_choir_is_well_led_where_it_is_asked_for(shipped: Student, seed: int) 
 def test_given_parts_stay_and_the_others_are_led_by_them(shipped: Student, chorales: list[str], part: str) -> None:
     wish = {"given": extract(chorales[0], parts=[part]), "tries": 2, "model": shipped}
     wrong = {}
-    for strict in (True, False):
-        texts = [text for seed in (1, 2) for text in generate(strict=strict, seed=seed, **wish)]
+    for bound in (True, False):
+        texts = [text for seed in (1, 2) for text in generate(strict=bound, seed=seed, **wish)]
         assert all(extract(text, parts=[part]) == wish["given"] for text in texts)
-        wrong[strict] = sum(counted(text)[what] for text in texts for what in ("fifths", "octaves", "crossings"))
+        wrong[bound] = sum(counted(text)[what] for text in texts for what in ("fifths", "octaves", "crossings"))
     assert wrong[True] <= 2 < wrong[False]  # between given notes there may be no place that is right
 
 
