@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     add("-m", "--model", metavar="DIR", help="default: score-lm, else the chorale model that ships")
     add("-n", type=int, default=1, help="how many samples; default: 1")
     add("--best", type=int, metavar="N", help="keep only so many of them, by likelihood and by what is counted in them")
-    add("--measures", type=int, help="exactly so many, those of the prompt counted; default: 8 or more behind a score")
+    add("--measures", type=int, help="exactly so many, the prompt's counted; default: 8 or more, 8 more than a score")
     add("--key", help="of a new piece: D, Bb, b, 'B minor'")
     add("--time", help="of a new piece: 3/4, 6/8, C")
     add("--parts", help="of a new piece, or of the result of --given: Soprano,Alto,Tenor,Bass or Voice,Piano:2")
