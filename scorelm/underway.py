@@ -34,6 +34,7 @@ CONTEXT = 1024  # tokens that the model looks back at most when a measure begins
 MOST_AGAIN = 20  # times that a measure is begun anew
 MOST_LOST = 3.0  # nats: what the grammar may turn a measure from, at its first time
 LENIENCY = 1.2  # by which that grows each time
+AGAINST = 20.0  # nats: what a note counts that breaks the rule of strict voice leading, which left no other
 FEW = 8  # more tokens than these may come wherever music may
 
 
@@ -154,6 +155,7 @@ class Text:
         self.closes = measures is not None
         self.again = 0  # times that this measure was begun anew
         self.lost = 0.0  # nats: -log of the share that the grammar left of what the model meant in this measure
+        self.against = 0  # notes of this measure that break a rule
         self.barline: Text | None = None  # as the text was when this measure began
         self.whole = "|\n"  # as the model is shown it
         self.pieces = ["|\n"]  # as they come, with all that was given; those of the prompt are one
@@ -194,6 +196,7 @@ class Text:
         """
         if self.barline is None and self.most_again:
             self.barline = self.another()
+        self._judge()
         ids = self.walk.choices()
         found = logits[ids]
         chosen = self.sampling.choose(found, self.chance) if len(ids) > 1 else 0
@@ -207,6 +210,14 @@ class Text:
         self.nats += everything - float(found[chosen])
         self.push(int(ids[chosen]))
         return True
+
+    def _judge(self) -> None:
+        """Let notes count that break a rule: their measure is rather begun anew, and other ways are rather gone on with."""
+        broken = AGAINST * (self.walk.against - self.against)
+        self.against = self.walk.against
+        self.lost += broken
+        self.weight -= broken
+        self.nats += broken
 
     def back(self) -> Text:
         """This text where its measure began, to go on by other chance."""
@@ -241,7 +252,7 @@ class Text:
 
     def _close(self, measure: str) -> None:
         """A measure is whole."""
-        self.again, self.lost, self.barline = 0, 0.0, None
+        self.again, self.lost, self.against, self.barline = 0, 0.0, 0, None
         number = self.whole.count("|") - 1
         shown = self.canonical.measure(measure)
         self.whole += shown

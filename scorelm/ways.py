@@ -15,6 +15,7 @@ import numpy as np
 
 Logs = np.ndarray[Any, np.dtype[np.float64]]
 KEPT = 0.5  # below this share of ways that count, they are drawn anew
+FEWEST = 1.2  # below so many in any case: of two ways one always counts, which is half of them
 
 
 def log_sum(logits: Any) -> float:
@@ -36,7 +37,7 @@ def successors(weights: Sequence[float], chance: np.random.Generator) -> list[in
     """
     found = shares(np.array(weights, np.float64))
     count = len(found)
-    if count == 1 or 1 / (found**2).sum() >= KEPT * count:
+    if count == 1 or 1 / (found**2).sum() >= max(KEPT * count, FEWEST):
         return list(range(count))
     points = (chance.random() + np.arange(count)) / count
     drawn = np.searchsorted(np.cumsum(found), points).clip(max=count - 1)

@@ -294,6 +294,7 @@ def test_ways_go_on_by_their_weights() -> None:
     chance = np.random.default_rng(0)
     assert successors([0.0, 0.1, -0.1], chance) == [0, 1, 2]
     assert successors([-50.0, 0.0, -50.0], chance) == [1, 1, 1]
+    assert successors([-4.0, 0.0], chance) == [1, 1] and successors([-0.5, 0.0], chance) == [0, 1]
     drawn = np.mean([successors([np.log(6), -9, -9, np.log(2)], chance).count(0) for _ in range(400)])
     assert drawn == pytest.approx(3, abs=0.1)
     for weights in ([-60, 0, 0, -60, -60, -60], [0, -70, 0, 0, -70, -70, -70, -70]):

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from scorelm import extract
 from scorelm.analysis.lines import lines
 from scorelm.analysis.voice_leading import voice_leading
 from scorelm.bound.strict import PITCHES, strict
+from scorelm.bound.walk import Ids
 from scorelm.compose import Wish, generate
 from scorelm.errors import ConfigError
 from scorelm.generation import SHIPPED, Student
 from scorelm.notation.lexemes import cut
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import Sound, sound_problems
+from scorelm.sampling import Sampling
+from scorelm.underway import AGAINST, Text
 
 CHOIR = "Soprano,Alto,Tenor,Bass"
 
@@ -123,6 +127,39 @@ def test_a_rule_that_leaves_no_pitch_is_let_go() -> None:
     assert pitches("|", two("w_C,,,,", "w", "Flute", "Oboe")) == {"_C,,,,"}
 
 
+def test_a_note_where_the_rule_was_let_go_counts_until_the_barline() -> None:
+    given = tuple(lines(parse('|T4:4P"Soprano"wc;P"Alto"wz;P"Bass"wd|')))  # no place is left between them
+    node, found = strict(Sound("|", measures=9), given=given).node, []
+    for lexeme in cut('T4:4P"Soprano"wc;P"Alto"wc;P"Bass"wd|'):
+        node = node.push(lexeme)
+        found.append(node.against)
+    assert found[-1] == 0 and found[:-1] == sorted(found[:-1]) and found[-2] == 1
+
+
+class Broken:
+    """A walk that had to break the rule, twice."""
+
+    fits = ended = False
+    against = 2
+
+    def choices(self) -> Ids:
+        return np.array([1, 2])
+
+    def copy(self) -> Broken:
+        return self
+
+    def push(self, token: int) -> tuple[str, ...]:
+        return ("z",)
+
+
+def test_a_measure_in_which_the_rule_was_let_go_is_begun_anew_and_counts_less(shipped: Student) -> None:
+    for again, goes_on in ((5, False), (0, True)):
+        text = Text(shipped, "|", 8, 1, Sampling(), strict=True, again=again)
+        text.walk = Broken()
+        assert text.take(np.zeros(8, np.float32)) == goes_on
+        assert text.nats >= 2 * AGAINST and text.weight <= -2 * AGAINST
+
+
 def test_a_measure_that_was_begun_is_gone_on_with_as_it_is() -> None:
     walk = strict(Sound("|", measures=9), begun=True)
     for lexeme in cut(two("hGA", "hC")):
@@ -148,7 +185,7 @@ def test_a_choir_is_well_led_where_it_is_asked_for(shipped: Student, seed: int) 
 
 @pytest.mark.parametrize("part", ["Soprano", "Bass"])
 def test_given_parts_stay_and_the_others_are_led_by_them(shipped: Student, chorales: list[str], part: str) -> None:
-    wish = {"given": extract(chorales[0], parts=[part]), "tries": 2, "model": shipped}
+    wish = {"given": extract(chorales[0], parts=[part]), "model": shipped}
     wrong = {}
     for bound in (True, False):
         texts = [text for seed in (1, 2) for text in generate(strict=bound, seed=seed, **wish)]
@@ -156,8 +193,7 @@ def test_given_parts_stay_and_the_others_are_led_by_them(shipped: Student, chora
         wrong[bound] = sum((counted(text) for text in texts), Counter())
     assert wrong[True]["fifths"] == wrong[True]["octaves"] == 0 < wrong[True]["moving_pairs"]
     assert wrong[False]["fifths"] + wrong[False]["octaves"] > 0
-    # above a given bass that leaps over the tenor no place may be left
-    assert wrong[True]["crossings"] <= (2 if part == "Bass" else 0)
+    assert wrong[True]["crossings"] == 0
 
 
 def test_free_texts_are_not_led() -> None:

@@ -101,6 +101,10 @@ class LexemeWalk:
         self._quoted = False
         self._passed: tuple[str, ...] = ()  # given lexemes that no token is, behind the last token
 
+    @property
+    def against(self) -> int:
+        return self.node.against
+
     def choices(self) -> Ids:
         if self.ended:
             return np.array([self.tokens.end])

@@ -3,7 +3,7 @@
 They are those that scorelm.analysis.voice_leading counts. A pitch is refused where it would make one with a line whose
 notes are known by then: those written before it in the text, and given ones. Singers are held against singers,
 instruments against instruments, which may play with a singer in octaves; a singer sings one note at a time. Pitches are as written, transposing parts too.
-A rule that would leave no pitch is let go, and given notes are not judged.
+A rule that would leave no pitch is let go, and the note counts (``against``); given notes are not judged.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class Voices:
         self.name: str | None = None  # of a part, while it is read
         self.tied = False
         self.holds = True  # the rule
+        self.against = 0  # notes of this measure that were written against it
 
     def push(self, lexeme: str) -> Voices:
         out = copy.copy(self)
@@ -91,7 +92,7 @@ class Voices:
         elif lexeme == "-":
             self.tied = True
         elif lexeme == "|":
-            self.place, self.holds = (0, 0, 0), True
+            self.place, self.holds, self.against = (0, 0, 0), True, 0
             self.lines = {place: notes[-1:] for place, notes in self.lines.items()}
         elif lexeme == ";":
             self.place = (self.place[0] + 1, 0, 0)
@@ -126,22 +127,22 @@ class Voices:
         self.lines = {**self.lines, self.place: notes}
         self.tied = False
 
-    def kept(self, allowed: Lexemes) -> Lexemes:
-        """Those of some lexemes that lead well."""
+    def kept(self, allowed: Lexemes) -> tuple[Lexemes, bool]:
+        """Those of some lexemes that lead well; or all, and True, where no pitch does."""
         if not self.holds or self.clock.in_string or self.clock.in_grace:
-            return allowed
+            return allowed, False
         if (role := self._role(self.place)) and allowed - SEVERAL - TIE:
             allowed -= SEVERAL
         pitches = allowed & PITCHES
         if len(pitches) < 2:
-            return allowed
+            return allowed, False
         refused: Lexemes = frozenset().union(*self._refused())
         if role:
             low, high = RANGES[role]
             beyond = _beyond(high, True, self.alter) | _beyond(low, False, self.alter)
             if pitches - refused - beyond:
                 refused |= beyond
-        return allowed - refused if pitches - refused else allowed
+        return (allowed - refused, False) if pitches - refused else (allowed, True)
 
     def _refused(self) -> Iterator[Lexemes]:
         clock = self.clock
@@ -180,19 +181,25 @@ class Voices:
 class Led(Node):
     """A place in a text whose lines lead well."""
 
-    __slots__ = ("node", "voices")
+    __slots__ = ("lets_go", "node", "voices")
 
     def __init__(self, node: Node, voices: Voices) -> None:
         self.node = node
         self.voices = voices
         self.room = node.room
-        self.allowed = voices.kept(node.allowed)
+        self.allowed, self.lets_go = voices.kept(node.allowed)
+
+    @property
+    def against(self) -> int:
+        return self.voices.against
 
     def push(self, lexeme: str) -> Node:
-        return led(self.node.push(lexeme), self.voices.push(lexeme))
+        voices = self.voices.push(lexeme)
+        voices.against += self.lets_go and lexeme in PITCHES
+        return led(self.node.push(lexeme), voices)
 
     def peek(self, lexeme: str) -> Lexemes:
-        return self.voices.push(lexeme).kept(self.node.peek(lexeme))
+        return self.voices.push(lexeme).kept(self.node.peek(lexeme))[0]
 
 
 class LedFitted(Led, Fitted):

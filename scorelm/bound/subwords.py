@@ -297,6 +297,10 @@ class SubwordWalk:
         self.readings = readings
         self.fits = self.ended = False
 
+    @property
+    def against(self) -> int:
+        return min(reading.node.against for reading in self.readings)
+
     def choices(self) -> Ids:
         return np.array([self.tokens.end]) if self.ended else self.tokens.choices(self.readings)
 

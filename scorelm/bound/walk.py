@@ -19,6 +19,10 @@ class Walk(Protocol):
     fits: bool  # whether something given passed with the last token
     ended: bool
 
+    @property
+    def against(self) -> int:
+        """Notes of this measure that break a rule, since it left no others."""
+
     def choices(self) -> Ids:
         """The ids that may come, (choices,), each once."""
 
@@ -57,6 +61,7 @@ class Free:
     """Any of some tokens, until the end comes."""
 
     fits = False
+    against = 0
 
     def __init__(self, ids: Ids, spelled: Sequence[tuple[str, ...]], end: int) -> None:
         self.ended = False

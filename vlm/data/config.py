@@ -25,6 +25,7 @@ class DataConfig:
     epochs: int = 1  # engravings of each piece of train, each in another key and look; the other splits have one
     profile: str = "core"  # of the answers
     transpose: bool = True  # pieces of train to any key
+    varied: float = 0.0  # share of the engravings of train in other names, note values, clefs ... than the pieces have
     engravers: dict[str, Any] | None = (
         None  # share of each: verovio, musescore, lilypond; null: 0.9, 0.08, 0.02 of those installed
     )
@@ -69,7 +70,7 @@ class DataConfig:
         ).split():
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be 0 or more, not {getattr(self, name)}")
-        for name in ("worn", "staff_px_spread"):
+        for name in ("worn", "staff_px_spread", "varied"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
         self.shares()

@@ -30,6 +30,7 @@ from vlm.data.pieces import Piece
 from vlm.data.questions import ask, hear
 from vlm.data.raster import png, trim
 from vlm.data.record import ALIGNMENT, ANALYSIS, CLEAN, EXTRACTION, WORN, Record
+from vlm.data.variety import varied
 from vlm.data.visible import Shown, described, prepare, visible
 from vlm.data.wear import wear
 
@@ -62,6 +63,8 @@ def engraving(piece: Piece, config: DataConfig, epoch: int = 0) -> list[Record]:
     if config.transpose and piece.split == "train" and score.measures:
         intervals = intervals_of(score)
         score = transpose(score, intervals[int(rng.integers(len(intervals)))])
+    if config.varied and piece.split == "train" and rng.random() < config.varied:
+        score = varied(score, rng)
     if not score.measures:
         raise ScorelmError("there is no music in it")
     shares = {name: share for name, share in config.shares().items() if engravers.installed(name)} or {"verovio": 1.0}
