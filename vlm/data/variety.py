@@ -1,4 +1,4 @@
-"""Scores in other clefs, note values, signatures, notes and names than they have.
+"""Scores in other clefs, note values, signatures, notes and names than they have, or from a later measure on.
 
 A reader that saw little but 4/4 in treble and bass clefs guesses what it should read. What is changed here is as well
 drawn as it was, and mostly as good music; where notes are moved at random it is none, and can only be read.
@@ -33,7 +33,7 @@ from scorelm.notation.model import (
     chords,
 )
 from scorelm.notation.normal import normalise
-from scorelm.notation.transform import map_score
+from scorelm.notation.transform import extract, map_score
 from vlm.data.names import names
 
 CLEFS = (
@@ -52,10 +52,16 @@ SAME_LENGTH = {  # signatures of measures that last as long
 
 def varied(score: Score, rng: np.random.Generator) -> Score:
     """The score with other names of its parts, or note values, or clefs ..., or several of these, by chance."""
-    for share, change in ((0.5, _renamed), (0.35, _rescaled), (0.15, _other_times), (0.15, _moved), (0.3, _in_clefs)):
+    for share, change in CHANGES:
         if rng.random() < share:
             score = change(score, rng)
     return normalise(score)
+
+
+def _begun_later(score: Score, rng: np.random.Generator) -> Score:
+    """From another measure on, whose start says what is in force; it may be the second half of one."""
+    last = len(score.measures)
+    return extract(score, (int(rng.integers(1, max(2, last))), last))
 
 
 def _renamed(score: Score, rng: np.random.Generator) -> Score:
@@ -197,3 +203,8 @@ def _items(score: Score, item: Callable[[Item], Item]) -> Score:
         return p and replace(p, staves=tuple(staves))
 
     return replace(score, measures=tuple(replace(m, parts=tuple(map(part, m.parts))) for m in score.measures))
+
+
+CHANGES = (  # how likely each is
+    (0.25, _begun_later), (0.5, _renamed), (0.35, _rescaled), (0.15, _other_times), (0.15, _moved), (0.3, _in_clefs),
+)  # fmt: skip
