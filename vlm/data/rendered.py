@@ -272,8 +272,9 @@ def _ungrouped(mark: Mark) -> Mark:
 
 
 def _short(name: str) -> str:
-    """ "Violin 2" -> "V. 2" """
-    return " ".join(word if word.isdigit() or len(word) < 3 else f"{word[0]}." for word in name.split())
+    """ "Violin 2" -> "V. 2", "Corno III" -> "C. III" """
+    numbered = [word.isdigit() or not word.strip("IVX.") for word in name.split()]
+    return " ".join(word if number or len(word) < 3 else f"{word[0]}." for word, number in zip(name.split(), numbered))
 
 
 def _printed(score: Score, name: str) -> str:
