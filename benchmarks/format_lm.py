@@ -6,13 +6,15 @@
 A GPT-NeoX of about a million parameters is trained from scratch on the train split in twelve keys; bits per quarter
 note on the validation split, every token counted, so that texts of any length and vocabulary can be compared. The
 minutes are the processor's, of one thread, without evaluations. Formats are compared with positions that count
-tokens, which any of them has; cuts of score text with positions by musical time, as the model that ships has them.
+tokens, which any of them has, and ABC with positions by musical time as well; cuts of score text with positions by
+musical time, as the model that ships has them.
 
 cuts: lexemes   as they are
       joined    a duration and the pitch behind it are one token
       split     an accidental and its letter are two
       merged    the 300 likeliest pairs of music lexemes, one after the other, are one token (byte-pair encoding)
-scorelm-joined and abc-joined are these formats with a note and its length as one token, positions counting tokens.
+scorelm-joined and abc-joined are these formats with a note and its length as one token, positions counting tokens;
+abc-timed and abc-timed-joined have positions by time, as lexemes and joined have.
 """
 
 from __future__ import annotations
@@ -28,13 +30,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from other_formats import FORMATS
+from other_formats import FORMATS, abc_in_time
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
 from scorelm.config import TrainConfig
 from scorelm.likelihood import Piece, bits_per_quarter
 from scorelm.notation.lexemes import DURATIONS, PITCHES, cut
-from scorelm.notation.positions import positions
+from scorelm.notation.positions import MOST_AT_ONE_MOMENT, PER_QUARTER, positions
 from scorelm.notation.reader import parse
 from scorelm.training.averaging import Averaged
 from scorelm.training.corpus import Corpus, in_all_keys
@@ -44,7 +46,7 @@ CONFIG = TrainConfig(
     hidden_size=128, num_layers=4, num_heads=2, intermediate_size=512, dropout=0.2, ema_decay=0.99, warmup_steps=30
 )
 CUTS = ("lexemes", "joined", "split", "merged")
-JOINED = ("scorelm-joined", "abc-joined")
+JOINED = ("scorelm-joined", "abc-joined", "abc-timed-joined")
 MERGES = 300
 EVALUATIONS = 6
 _DURATIONS, _PITCHES = frozenset(DURATIONS), frozenset(PITCHES)
@@ -61,8 +63,10 @@ class Spelled:
 
 def spell(text: str, name: str, merges: list[tuple[str, str]]) -> Spelled:
     if name in JOINED:
-        tokens = with_lengths(spell(text, name.removesuffix("-joined"), merges).tokens)
-        return Spelled(tokens, list(range(len(tokens))))
+        found = with_lengths(spell(text, name.removesuffix("-joined"), merges))
+        return found if name == "abc-timed-joined" else Spelled(found.tokens, list(range(len(found.tokens))))
+    if name == "abc-timed":
+        return timed(abc_in_time(parse(text), text))
     if name in FORMATS:
         tokens = FORMATS[name](parse(text), text)
         return Spelled(tokens, list(range(len(tokens))))
@@ -75,12 +79,7 @@ def spell(text: str, name: str, merges: list[tuple[str, str]]) -> Spelled:
     if name == "split":
         pairs = [(part, p) for x, p in zip(lexemes, places) for part in ([x[0], x[1:]] if _accidental(x) else [x])]
     elif name == "joined":
-        pairs = []
-        for lexeme, place in zip(lexemes, places):
-            if pairs and _one_note(pairs[-1][0], lexeme):
-                pairs[-1] = (pairs[-1][0] + lexeme, place)
-            else:
-                pairs.append((lexeme, place))
+        return with_lengths(Spelled(lexemes, places))
     else:
         pairs = list(zip(lexemes, places))
         for pair in merges:
@@ -88,15 +87,29 @@ def spell(text: str, name: str, merges: list[tuple[str, str]]) -> Spelled:
     return Spelled([t for t, _ in pairs], [p for _, p in pairs])
 
 
-def with_lengths(tokens: list[str]) -> list[str]:
+def with_lengths(spelled: Spelled) -> Spelled:
     """A pitch and its length, wherever they stand in a row, are one token."""
-    out: list[str] = []
-    for token in tokens:
-        if out and _one_note(out[-1], token):
-            out[-1] += token
+    out = Spelled([], [])
+    for token, place in zip(spelled.tokens, spelled.places):
+        if out.tokens and _one_note(out.tokens[-1], token):
+            out.tokens[-1] += token
+            out.places[-1] = place
         else:
-            out.append(token)
+            out.tokens.append(token)
+            out.places.append(place)
     return out
+
+
+def timed(tokens: list[tuple[str, float]]) -> Spelled:
+    """Positions as scorelm.notation.positions has them, of tokens and their moments."""
+    places: list[float] = []
+    since, before = 0, -1.0
+    for token, moment in tokens:
+        begins = moment != before or token in ("|", "&") or token.startswith("[V:")
+        since = 0 if begins else min(since + 1, MOST_AT_ONE_MOMENT)
+        before = moment
+        places.append(PER_QUARTER * moment + since)
+    return Spelled([token for token, _ in tokens], places)
 
 
 def _one_note(before: str, token: str) -> bool:
@@ -216,7 +229,7 @@ def run(name: str, dataset: Path, minutes: float, seed: int) -> dict[str, object
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ("scorelm", *FORMATS, *JOINED, *CUTS)
+    names = ("scorelm", *FORMATS, *JOINED, "abc-timed", *CUTS)
     parser.add_argument("--dataset", default="dataset", type=Path, help="made by generate_data.py; default: dataset")
     parser.add_argument("--minutes", type=float, default=6, help="of one thread, for each")
     parser.add_argument("--seed", type=int, default=1)

@@ -44,28 +44,42 @@ def _heads(text: str, parts: int) -> list[list[list[str]]]:
 
 
 def abc(score: Score, text: str) -> list[str]:
-    out = ["|"]
+    return [token for token, _ in abc_in_time(score, text)]
+
+
+def abc_in_time(score: Score, text: str) -> list[tuple[str, float]]:
+    """Each token, and the moment that its voice has come to, in quarters: a note's onset, behind its length its end."""
+    out = [("|", 0.0)]
+    start = 0.0  # of the measure
+
+    def put(tokens: list[str], moment: float) -> None:
+        out.extend((token, moment) for token in tokens)
+
     keys: dict[int, Key | None] = dict.fromkeys(range(len(score.parts)))
     beat = Fraction(1)
     for measure, heads in zip(score.measures, _heads(text, len(score.parts))):
-        out += heads[0]
+        put(heads[0], start)
         for mark in measure.marks:
             if isinstance(mark, Key):
                 keys = dict.fromkeys(keys, mark)
             elif getattr(mark, "terms", None):
                 beat = Fraction(4, mark.terms[-1][1])  # type: ignore[union-attr]
         for number, (part, voices) in enumerate(zip(measure.parts, _voices(measure))):
-            out.append(f"[V:{number + 1}]")
-            out += heads[number + 1]
+            put([f"[V:{number + 1}]", *heads[number + 1]], start)
             for mark in part.marks if part else ():
                 if isinstance(mark, Key):
                     keys[number] = mark
             for at, voice in enumerate(voices):
-                out += ["&"] if at else []
+                put(["&"] if at else [], start)
                 shown = {(s, o): a for s, a in key_alters(keys[number]).items() for o in range(10)}
                 for timed in voice:
-                    out += _abc_event(timed, shown, beat)
-        out.append("|")
+                    found = _abc_event(timed, shown, beat)
+                    length = next((i for i, token in enumerate(found) if token[0] == "*"), len(found))
+                    onset = start + float(timed.offset)
+                    put(found[:length], onset)
+                    put(found[length:], onset + float(timed.quarters))
+        start += float(measure.length)
+        put(["|"], start)
     return out
 
 
