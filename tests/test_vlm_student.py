@@ -15,8 +15,10 @@ from conftest import UNTRAINED
 
 from scorelm.config import TrainConfig
 from scorelm.errors import ConfigError
-from scorelm.notation.lexemes import IDS, LEXEMES
+from scorelm.notation.lexemes import IDS, LEXEMES, cut
 from scorelm.notation.reader import parse
+from scorelm.notation.transform import extract
+from scorelm.notation.writer import write
 from scorelm.training.models import new_model
 from scorelm.training.output import save
 from vlm import distill, read
@@ -24,6 +26,7 @@ from vlm.data.config import DataConfig
 from vlm.data.pieces import Piece
 from vlm.data.record import Record, write_records
 from vlm.data.rendered import engraving
+from vlm.evaluation.examples import read_examples
 from vlm.read import SHIPPED
 from vlm.reading.staves import HEIGHT, strips
 from vlm.student import beam
@@ -135,6 +138,26 @@ def test_the_numpy_reader_says_what_torch_says(config: StudentConfig, trained: d
     session.read_vectors(0, prefix, list(range(-len(prefix), 0)))
     found = session.read(0, said.ids[:-1], said.positions[:-1], every=True)
     np.testing.assert_allclose(found, expected.numpy(), atol=2e-4)
+
+
+def test_a_clef_or_a_name_that_was_not_heard_is_spelled_by_the_language_model() -> None:
+    """On the first system of an example, by the reader that ships."""
+    transcriber = Transcriber(SHIPPED)
+    record = next(r for r in read_examples() if r.task == "system" and r.condition == "clean")
+    (system,) = strips(record.picture().convert("L"))
+    score = parse(record.answer)
+    with torch.inference_mode():
+        columns, own = transcriber._columns(system)
+        seen = transcriber.reader.prefixes(columns, own, [1] * len(system))
+        for staff, part in enumerate(score.parts):
+            text = write(extract(score, parts=[staff + 1]))
+            known = [IDS[lexeme] for lexeme in cut(text) if lexeme != "\n"]
+            assert transcriber._headed(seen[staff], known) == known
+            clef = next(at for at, i in enumerate(known) if LEXEMES[i].startswith("!clef-"))
+            assert transcriber._headed(seen[staff], known[:clef] + known[clef + 1 :]) == known
+            wrong = list(known)
+            wrong[wrong.index(IDS[f'P"{part.name}"'])] = IDS['P"Tuba"']
+            assert transcriber._headed(seen[staff], wrong) == known
 
 
 def test_whatever_is_read_is_a_sound_score(config: StudentConfig, trained: dict) -> None:  # type: ignore[type-arg]

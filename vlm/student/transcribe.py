@@ -17,18 +17,20 @@ import torch
 
 from scorelm.engine import Engine
 from scorelm.errors import ConfigError
-from scorelm.notation.lexemes import IDS, LEXEMES, cut
+from scorelm.notation.lexemes import END_OF_TEXT, IDS, LEXEMES, cut
 from scorelm.notation.reader import parse
 from scorelm.notation.repair import repair
+from scorelm.notation.sound import Sound
 from vlm.reading.picture import Ink
 from vlm.reading.staves import HEIGHT
-from vlm.student.beam import Prefix, greedy, heads_of, search
+from vlm.student.beam import SEVERAL_STAVES, Prefix, greedy, heads_of, search
 from vlm.student.model import load_reader
 from vlm.student.numbers import above, load_numbers, with_number
 from vlm.student.samples import question, words
 
 MOST_MEASURES = 64  # of one staff on one picture
 MOST_TOKENS = 1024  # of one answer
+MOST_OF_HEAD = 40  # tokens of a part's name and its clef
 RESCORED = 6  # texts of a strip that the language model compares
 LISTENING = 0.5  # weight of the encoder beside the language model's
 OTHERWISE = 10.0  # nats less than its best has a staff whose texts have all other measures
@@ -69,6 +71,29 @@ def _agreed(found: Sequence[Sequence[_Found]]) -> tuple[str, ...] | None:
     least = [max((f.weight for f in some), default=0.0) - OTHERWISE for some in found]
     known = dict.fromkeys(heads for staff in each for heads in staff)
     return max(known, key=lambda heads: sum(staff.get(heads, other) for staff, other in zip(each, least)), default=None)
+
+
+def _is_clef(token: int) -> bool:
+    return LEXEMES[token].startswith("!clef-")
+
+
+def _behind_name(ids: Sequence[int], name: int) -> int:
+    """Where a part's name that begins at ``name`` is over."""
+    lexemes = [LEXEMES[i] for i in ids[name : name + MOST_OF_HEAD]]
+    if lexemes[:2] != ["P", '"']:
+        return name + 1
+    return name + (lexemes.index('"', 2) + 1 if '"' in lexemes[2:] else len(ids))
+
+
+def _may_be(ids: Sequence[int]) -> bool:
+    """Whether a text of one staff is sound."""
+    walk = Sound("|", at_most=MOST_MEASURES, max_parts=1, excerpt=True)
+    try:
+        for token in ids[1:]:
+            walk.push(LEXEMES[token])
+    except ValueError:
+        return False
+    return END_OF_TEXT in walk.allowed and not SEVERAL_STAVES.intersection(LEXEMES[i] for i in ids)
 
 
 NOTHING = Transcription('|@4P""Z|', (0.0,), whole=False)
@@ -112,7 +137,7 @@ class Transcriber:
             found = [self._weighed(x, search(row, MOST_MEASURES)) for x, row in zip(seen, each)]
             heads = _agreed(found)
             out = [
-                self._best([f for f in some if f.heads == heads] or self._under(heads, x, row) or some)
+                self._best([f for f in some if f.heads == heads] or self._under(heads, x, row) or some, x)
                 or self._mended(x, row)
                 for x, row, some in zip(seen, each, found)
             ]
@@ -138,13 +163,49 @@ class Transcriber:
             for (prefix, nats), ids, row in zip(found, some, said)
         ]
 
-    def _best(self, found: Sequence[_Found]) -> Transcription | None:
-        """The likeliest; None where none of them is complete."""
+    def _best(self, found: Sequence[_Found], seen: torch.Tensor) -> Transcription | None:
+        """The likeliest, its head as ``_headed`` has it; None where none of them is complete."""
         best = max((f for f in found if f.prefix.complete), key=lambda f: f.weight, default=None)
         if best is None:
             return None
-        lexemes = [LEXEMES[i] for i in best.ids]
-        return Transcription("".join(lexemes), _sure(lexemes, best.said))
+        ids = self._headed(seen, best.ids)
+        lexemes = [LEXEMES[i] for i in ids]
+        said = best.said if ids == best.ids else self._logarithms(seen, [[*ids, self.tokens.end]])[0]
+        return Transcription("".join(lexemes), _sure(lexemes, said))
+
+    def _headed(self, seen: torch.Tensor, ids: list[int]) -> list[int]:
+        """A text with its part's name and, where none was heard, its clef as the language model spells them.
+
+        Letters stand in fewer columns than they need to be heard one by one, and no staff is without a clef.
+        """
+        name = next((at for at, i in enumerate(ids) if LEXEMES[i].startswith("P")), len(ids))
+        clef = _behind_name(ids, name)
+        if clef >= len(ids):
+            return ids
+        named, clefless = LEXEMES[ids[name]] != 'P""', not _is_clef(ids[clef])
+        if not (named or clefless):
+            return ids
+        *spelled, last = self._spelled(seen, ids[:name])
+        head = (spelled if named else ids[name:clef]) + ([last] if clefless else [])
+        out = [*ids[:name], *head, *ids[clef:]]
+        return out if _is_clef(last) and _may_be(out) else ids
+
+    def _spelled(self, seen: torch.Tensor, before: list[int]) -> list[int]:
+        """How the language model goes on behind some tokens, up to a clef, the likeliest token each time."""
+        prefix = seen.numpy()
+        session = self.engine.session(1, len(prefix) + len(before) + MOST_OF_HEAD)
+        session.read_vectors(0, prefix, list(range(-len(prefix), 0)))
+        out = list(before)
+        logits = session.read(0, out, self._places(out))
+        while len(out) - len(before) < MOST_OF_HEAD:
+            out.append(int(logits[: self.known].argmax()))
+            if _is_clef(out[-1]):
+                break
+            logits = session.step([out[-1]], [self._places(out)[-1]])[0]
+        return out[len(before) :]
+
+    def _places(self, ids: list[int]) -> list[float]:
+        return self.tokens.positions(ids) or [float(at) for at in range(len(ids))]
 
     def _mended(self, seen: torch.Tensor, row: Any) -> Transcription:
         """Where no text that adds up was heard: the signs that were, mended; the measures where something was are
