@@ -12,10 +12,8 @@ from PIL import Image
 
 from scorelm.errors import ConfigError, ScorelmError, SourceError
 from scorelm.musicxml.writer import write_musicxml
-from scorelm.notation.model import Key, Mark, Part, Score, Time, chords
-from scorelm.notation.normal import normalise
+from scorelm.notation.model import Key, Mark, Part, Score, Time
 from scorelm.notation.reader import parse
-from scorelm.notation.sound import sound_problems
 from scorelm.notation.writer import write
 from vlm.data import engravers, nota, store, verovio_pages
 from vlm.data.config import DataConfig
@@ -26,7 +24,6 @@ from vlm.data.questions import TOPICS, ask, hear
 from vlm.data.raster import trim
 from vlm.data.record import PHASES, Record, read_records, read_split, write_records
 from vlm.data.rendered import engraving
-from vlm.data.variety import rescaled, varied
 from vlm.data.visible import NotShown, Shown, prepare, visible
 from vlm.data.wear import wear
 
@@ -193,47 +190,6 @@ def test_pieces_of_train_are_moved_to_other_keys_and_others_are_not(hymn: Piece,
 
     assert keys("test") == {"1 sharp"}
     assert len(keys("train")) > 1
-
-
-def times_of(score: Score) -> list[Time]:
-    return [mark for measure in score.measures for mark in start_marks(measure) if isinstance(mark, Time)]
-
-
-def test_other_names_values_and_clefs_are_given_to_pieces_of_train_alone(hymn: Piece, tmp_path: Path) -> None:
-    settings = config(tmp_path, varied=1.0, transpose=False, worn=0.0, pages=0, fields=0, questions=0)
-    plain = replace(settings, varied=0.0)
-    texts = [{r.answer for r in engraving(hymn, settings, epoch)} for epoch in range(6)]
-    assert sum(text != {r.answer for r in engraving(hymn, plain, epoch)} for epoch, text in enumerate(texts)) >= 4
-    held_out = replace(hymn, split="test")
-    assert engraving(held_out, settings) == engraving(held_out, plain)
-
-
-def test_varied_scores_are_whole_and_follow_their_seed(chorales: list[str]) -> None:
-    seen: Counter[str] = Counter()
-    for number, text in enumerate(chorales * 4):
-        score = parse(text)
-        other = varied(score, np.random.default_rng(number))
-        assert other == varied(score, np.random.default_rng(number))
-        assert sound_problems(write(other)) == []
-        seen["names"] += [p.name for p in other.parts] != [p.name for p in score.parts]
-        seen["start"] += len(other.measures) < len(score.measures)
-        seen["values"] += other.quarters * 2 == score.quarters
-        seen["signatures"] += times_of(other) != times_of(score)
-        seen["clefs"] += write(other).count("!clef-C") > write(score).count("!clef-C")
-        seen["notes"] += [n.pitch for c in chords(other) for n in c.notes] != [
-            n.pitch for c in chords(score) for n in c.notes
-        ]
-    assert set(seen) == {"names", "start", "values", "signatures", "clefs", "notes"} and min(seen.values()) > 0
-    assert seen["start"] < len(chorales) * 4 / 2
-
-
-def test_halved_values_last_half_as_long_and_come_back(chorales: list[str]) -> None:
-    score = parse(chorales[0])
-    half = rescaled(score, 1)
-    assert half.quarters * 2 == score.quarters and sound_problems(write(normalise(half))) == []
-    assert times_of(score)[0].quarters == 2 * times_of(half)[0].quarters
-    back = rescaled(half, -1)
-    assert [c.value for c in chords(back)] == [c.value for c in chords(score)]
 
 
 def test_fields_that_a_picture_does_not_show_are_null() -> None:

@@ -92,15 +92,8 @@ def rescaled(score: Score, kinds: int) -> Score:
         return i if isinstance(i, Chord) and i.grace else replace(i, value=value(i.value))
 
     def part(p: PartMeasure) -> PartMeasure:
-        staves = tuple(
-            replace(
-                s,
-                voices=tuple(tuple(map(item, voice)) for voice in s.voices),
-                marks=tuple(TimedMark(t.offset * factor, t.mark) for t in s.marks),
-            )
-            for s in p.staves
-        )
-        return replace(p, staves=staves, length=None if p.length is None else p.length * factor)
+        staves = [replace(s, marks=tuple(TimedMark(t.offset * factor, t.mark) for t in s.marks)) for s in p.staves]
+        return replace(p, staves=tuple(staves), length=None if p.length is None else p.length * factor)
 
     def measure(m: Measure) -> Measure:
         return replace(m, parts=tuple(p and part(p) for p in m.parts), length=m.length * factor)
@@ -110,7 +103,8 @@ def rescaled(score: Score, kinds: int) -> Score:
             return mark
         return Time(tuple((beats, unit * 2 if kinds > 0 else max(1, unit // 2)) for beats, unit in mark.terms))
 
-    return map_score(Score(score.parts, tuple(map(measure, score.measures))), marks=_each(time))
+    measures = tuple(map(measure, _items(score, item).measures))
+    return map_score(replace(score, measures=measures), marks=_each(time))
 
 
 def _other_times(score: Score, rng: np.random.Generator) -> Score:
