@@ -14,7 +14,9 @@ cuts: lexemes   as they are
       split     an accidental and its letter are two
       merged    the 300 likeliest pairs of music lexemes, one after the other, are one token (byte-pair encoding)
 scorelm-joined and abc-joined are these formats with a note and its length as one token, positions counting tokens;
-abc-timed and abc-timed-joined have positions by time, as lexemes and joined have.
+abc-timed and abc-timed-joined have positions by time, as lexemes and joined have. lexemes-heard, joined-heard and
+abc-heard (a note and its length one token) are shown what is heard as well, as the model that ships is: the same
+of the same music.
 """
 
 from __future__ import annotations
@@ -26,16 +28,21 @@ import random
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
-from other_formats import FORMATS, abc_in_time
+from other_formats import FORMATS, Placed, abc_in_time
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
 from scorelm.config import TrainConfig
+from scorelm.hearing import begin_to_hear
 from scorelm.likelihood import Piece, bits_per_quarter
-from scorelm.notation.lexemes import DURATIONS, PITCHES, cut
+from scorelm.notation.heard import Ear
+from scorelm.notation.lexemes import DURATIONS, IDS, PITCHES, cut
+from scorelm.notation.model import Chord, Rest, Timed
+from scorelm.notation.pitches import LEXEME_OF
 from scorelm.notation.positions import MOST_AT_ONE_MOMENT, PER_QUARTER, positions
 from scorelm.notation.reader import parse
 from scorelm.training.averaging import Averaged
@@ -47,21 +54,29 @@ CONFIG = TrainConfig(
 )
 CUTS = ("lexemes", "joined", "split", "merged")
 JOINED = ("scorelm-joined", "abc-joined", "abc-timed-joined")
+HEARD = ("lexemes-heard", "joined-heard", "abc-heard")
 MERGES = 300
+MOST_TOKENS = 1024  # of a format whose tokens are shown with what is heard
 EVALUATIONS = 6
 _DURATIONS, _PITCHES = frozenset(DURATIONS), frozenset(PITCHES)
+_OF_EVENTS = frozenset("zx-[]{}")  # the ear is told of these with their whole event
 _MUSIC = _DURATIONS | _PITCHES | {"-", "z", "H"}
 
 
 @dataclass
 class Spelled:
-    """A text as tokens, and where each stands."""
+    """A text as tokens, where each stands, and what is heard behind it."""
 
     tokens: list[str]
     places: list[float]
+    heard: list[tuple[int, ...]] = field(default_factory=list)
 
 
 def spell(text: str, name: str, merges: list[tuple[str, str]]) -> Spelled:
+    if name == "abc-heard":
+        return abc_heard(abc_in_time(parse(text), text))
+    if name in HEARD:
+        return heard(cut(text), joined=name == "joined-heard")
     if name in JOINED:
         found = with_lengths(spell(text, name.removesuffix("-joined"), merges))
         return found if name == "abc-timed-joined" else Spelled(found.tokens, list(range(len(found.tokens))))
@@ -100,16 +115,68 @@ def with_lengths(spelled: Spelled) -> Spelled:
     return out
 
 
-def timed(tokens: list[tuple[str, float]]) -> Spelled:
+def heard(lexemes: list[str], joined: bool) -> Spelled:
+    """Lexemes, or a duration and the pitch behind it joined, with what is heard."""
+    ear, out = Ear(), Spelled([], [])
+    for lexeme in lexemes:
+        place = ear.push(lexeme)
+        if joined and out.tokens and _one_note(out.tokens[-1], lexeme):
+            out.tokens[-1] += lexeme
+            out.places[-1], out.heard[-1] = place, ear.heard()
+        else:
+            out.tokens.append(lexeme)
+            out.places.append(place)
+            out.heard.append(ear.heard())
+    return out
+
+
+def abc_heard(tokens: list[Placed]) -> Spelled:
+    """ABC's tokens, a note and its length joined, with what is heard; the ear is told the same as lexemes."""
+    ear, out = Ear(), Spelled([], [])
+    # a note is one token, so that it ends where that has come
+    tokens = [(token, moment if event is None else event[1], event) for token, moment, event in tokens]
+    for (token, _, event), place in zip(tokens, timed(tokens).places):
+        if event is not None:
+            _tell(ear, event[0])
+        elif token.startswith("[V:"):
+            if token != "[V:1]":
+                ear.push(";")
+        elif token in IDS and token not in _OF_EVENTS:
+            ear.push(token)
+        if out.tokens and _one_note(out.tokens[-1], token):
+            out.tokens[-1] += token
+            out.places[-1], out.heard[-1] = place, ear.heard()
+        else:
+            out.tokens.append(token)
+            out.places.append(place)
+            out.heard.append(ear.heard())
+    return out
+
+
+def _tell(ear: Ear, timed: Timed) -> None:
+    event = timed.event
+    if isinstance(event, Chord) and event.grace:
+        return
+    ear.clock.held, ear.clock.ratios = float(timed.quarters), [1.0]
+    if not isinstance(event, Chord):
+        ear.push("z" if isinstance(event, Rest) else "y")
+        return
+    note = event.notes[0]
+    ear.push(LEXEME_OF.get((note.pitch.step, note.pitch.octave, note.pitch.alter), "C"))
+    if note.tie:
+        ear.push("-")
+
+
+def timed(tokens: list[Placed]) -> Spelled:
     """Positions as scorelm.notation.positions has them, of tokens and their moments."""
     places: list[float] = []
     since, before = 0, -1.0
-    for token, moment in tokens:
+    for token, moment, _ in tokens:
         begins = moment != before or token in ("|", "&") or token.startswith("[V:")
         since = 0 if begins else min(since + 1, MOST_AT_ONE_MOMENT)
         before = moment
         places.append(PER_QUARTER * moment + since)
-    return Spelled([token for token, _ in tokens], places)
+    return Spelled([token for token, _, _ in tokens], places)
 
 
 def _one_note(before: str, token: str) -> bool:
@@ -155,27 +222,34 @@ def run(name: str, dataset: Path, minutes: float, seed: int) -> dict[str, object
     merges = learn_merges([keys[k % len(keys)] for k, keys in enumerate(texts)]) if name == "merged" else []
     vocabulary = {"": 0}
 
-    def ids(text: str) -> tuple[list[int], list[float]]:
+    def ids(text: str) -> tuple[np.ndarray, list[float]]:
         found = spell(text, name, merges)
-        numbers = [vocabulary.setdefault(token, len(vocabulary)) for token in found.tokens]
-        return [*numbers, 0], [*found.places, found.places[-1] + 1]
+        numbers = [*(vocabulary.setdefault(token, len(vocabulary)) for token in found.tokens), 0]
+        shown = np.array(numbers, np.int16)
+        if found.heard:  # their rows stand behind the tokens', of which there are fewer
+            rows = np.array([*found.heard, found.heard[-1]], np.int16) + MOST_TOKENS
+            shown = np.concatenate([shown[:, None], rows], 1)
+        return shown, [*found.places, found.places[-1] + 1]
 
     rows = [[ids(text) for text in keys] for keys in texts]
     pieces = []
     for i in range(len(validation)):
         text, quarters = validation.row(i)
-        pieces.append(Piece(*((ids(text)[0]), quarters, ids(text)[1])))
+        pieces.append(Piece(ids(text)[0], quarters, ids(text)[1]))
+    hears = name in HEARD
     torch.manual_seed(seed)
     chance = random.Random(seed)
     model = GPTNeoXForCausalLM(
         GPTNeoXConfig(
-            vocab_size=len(vocabulary), hidden_size=CONFIG.hidden_size, num_hidden_layers=CONFIG.num_layers,
+            vocab_size=MOST_TOKENS if hears else len(vocabulary), hidden_size=CONFIG.hidden_size, num_hidden_layers=CONFIG.num_layers,
             num_attention_heads=CONFIG.num_heads, intermediate_size=CONFIG.intermediate_size,
             hidden_dropout=CONFIG.dropout, attention_dropout=0.0, max_position_embeddings=4096,
             rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 1.0},
             tie_word_embeddings=True, bos_token_id=0, eos_token_id=0, use_cache=False, attn_implementation="sdpa",
         )
     )  # fmt: skip
+    if hears:
+        begin_to_hear(model, MOST_TOKENS)
     optimizers = build_optimizers(model, CONFIG, "muon")
     averaged = Averaged(model, CONFIG.ema_decay)
     used, tokens, step, judged, best = 0.0, 0, 0, 0, float("inf")
@@ -189,17 +263,18 @@ def run(name: str, dataset: Path, minutes: float, seed: int) -> dict[str, object
         for group in groups:
             started = time.process_time()
             length = min(2048, max(len(row) for row, _ in group))  # kern is long: a window must hold a usual piece
-            x = torch.zeros(len(group), length, dtype=torch.long)
-            y, where = torch.full_like(x, -100), torch.zeros(len(group), length)
+            y = torch.full((len(group), length), -100)
+            x, where = torch.zeros(*y.shape, *rows[0][0][0].shape[1:], dtype=torch.long), torch.zeros(y.shape)
             for i, (row, places) in enumerate(group):
                 n = min(length, len(row))
-                x[i, :n] = y[i, :n] = torch.tensor(row[:n])
+                x[i, :n] = torch.as_tensor(row[:n])
+                y[i, :n] = x[i, :n, 0] if hears else x[i, :n]
                 where[i, :n] = torch.tensor(places[:n])
             set_rates(optimizers, rate_factor(step, used / whole, CONFIG))
             model.train()
             with torch.autocast("cpu", torch.bfloat16):
                 logits = model(
-                    input_ids=x[:, :-1], position_ids=where[:, :-1], attention_mask=torch.ones_like(x[:, :-1])
+                    input_ids=x[:, :-1], position_ids=where[:, :-1], attention_mask=torch.ones_like(y[:, :-1])
                 ).logits
             loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), y[:, 1:].flatten())
             loss.backward()
@@ -229,7 +304,7 @@ def run(name: str, dataset: Path, minutes: float, seed: int) -> dict[str, object
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ("scorelm", *FORMATS, *JOINED, "abc-timed", *CUTS)
+    names = ("scorelm", *FORMATS, *JOINED, "abc-timed", *CUTS, *HEARD)
     parser.add_argument("--dataset", default="dataset", type=Path, help="made by generate_data.py; default: dataset")
     parser.add_argument("--minutes", type=float, default=6, help="of one thread, for each")
     parser.add_argument("--seed", type=int, default=1)

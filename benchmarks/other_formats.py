@@ -44,16 +44,20 @@ def _heads(text: str, parts: int) -> list[list[list[str]]]:
 
 
 def abc(score: Score, text: str) -> list[str]:
-    return [token for token, _ in abc_in_time(score, text)]
+    return [token for token, _, _ in abc_in_time(score, text)]
 
 
-def abc_in_time(score: Score, text: str) -> list[tuple[str, float]]:
-    """Each token, and the moment that its voice has come to, in quarters: a note's onset, behind its length its end."""
-    out = [("|", 0.0)]
+Placed = tuple[str, float, tuple[Timed, float] | None]
+
+
+def abc_in_time(score: Score, text: str) -> list[Placed]:
+    """Each token, the moment that its voice has come to, in quarters (a note's onset, behind its length its end), and
+    the event whose last token it is, with its end."""
+    out: list[Placed] = [("|", 0.0, None)]
     start = 0.0  # of the measure
 
     def put(tokens: list[str], moment: float) -> None:
-        out.extend((token, moment) for token in tokens)
+        out.extend((token, moment, None) for token in tokens)
 
     keys: dict[int, Key | None] = dict.fromkeys(range(len(score.parts)))
     beat = Fraction(1)
@@ -78,6 +82,7 @@ def abc_in_time(score: Score, text: str) -> list[tuple[str, float]]:
                     onset = start + float(timed.offset)
                     put(found[:length], onset)
                     put(found[length:], onset + float(timed.quarters))
+                    out[-1] = (*out[-1][:2], (timed, onset + float(timed.quarters)))
         start += float(measure.length)
         put(["|"], start)
     return out
@@ -95,13 +100,15 @@ def _abc_event(timed: Timed, shown: dict[tuple[str, int], object], beat: Fractio
             known = shown.get((pitch.step, pitch.octave), 0)
             sign = "" if known == pitch.alter else SIGNS.get(pitch.alter, "%")  # type: ignore[call-overload]
             shown[pitch.step, pitch.octave] = pitch.alter
-            out += [f"{sign}{pitch.step}{pitch.octave}", *(["-"] if note.tie else [])]
+            out += [f"{sign}{pitch.step}{pitch.octave}", *(["-"] if note.tie and len(event.notes) > 1 else [])]
         out += ["]"] if len(event.notes) > 1 else []
     else:
         out += _fermata(event.marks, "H") if isinstance(event, Rest) else []
         out.append("z" if isinstance(event, Rest) else "x")
     if (factor := _written(timed) / beat) != 1:
         out.append(f"*{factor}")
+    if isinstance(event, Chord) and len(event.notes) == 1 and event.notes[0].tie:
+        out.append("-")
     if isinstance(event, Chord) and event.grace:
         out.append("}")
     return out

@@ -56,7 +56,7 @@ def theirs(config_file: str, dataset: str, steps: int, threads: int) -> float:
     from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback, TrainingArguments
 
     torch.set_num_threads(threads)
-    config = replace(load_config(config_file), positions="index")
+    config = replace(load_config(config_file), positions="index", heard=False)
     torch.manual_seed(config.seed)
     model, tokenizer = new_model(config)
     corpus = Corpus(dataset, "train")

@@ -16,10 +16,24 @@ OF_THE_START = frozenset(  # settings that a model has from the one that it was 
     "hidden_size num_layers num_heads intermediate_size cut positions rotary_share model_name extend_vocabulary".split()
 )
 
+_CALLED = """
+It loads with `AutoModelForCausalLM`, but is shown more of a text than token ids:
+
+```python
+from scorelm.pretrained import load_model
+
+model, tokens = load_model("FOLDER")
+shown, positions = tokens.shown(tokens.encode(text))  # (time, ...), (time,)
+```
+"""
 _TIMED = """
-It loads with `AutoModelForCausalLM`. Its positions are moments of the music: call it with
-`position_ids=scorelm.tokenizer.Tokens(tokenizer, timed=True).positions(ids)` and an attention mask of ones, without
-which transformers would take such positions for packed pieces.
+- Positions are moments of the music. Call it with `position_ids`, and an attention mask of ones, without which
+  transformers would take such positions for packed pieces.
+"""
+_HEARD = """
+- With each token stands what is heard there (`scorelm/notation/heard.py`): rows of the embedding that are added to the
+  token's. Without scorelm's `load_model`: `inputs_embeds=model.get_input_embeddings()(shown).sum(-2)`, and the first
+  `len(tokenizer)` logits are those of tokens.
 """
 
 
@@ -32,7 +46,10 @@ def model_card(config: TrainConfig, metrics: dict[str, Any]) -> str:
     folders = config.dataset_dir.split(",")
     trained = " and ".join(f"`{folder}/train.jsonl`" for folder in dict.fromkeys(folders))
     often = ", ".join(f"{name} {count} times" for name, count in Counter(folders).items() if count > 1)
-    calling = _TIMED if config.model_name is None and config.positions == TIME else ""
+    calling = ""
+    if config.model_name is None:
+        ways = _TIMED * (config.positions == TIME) + _HEARD.lstrip("\n" * (config.positions == TIME)) * config.heard
+        calling = (_CALLED + ways) * bool(ways)
     base = config.start or config.model_name or "from scratch, on the lexemes of the score text format, version 1"
     return f"""---
 license: apache-2.0

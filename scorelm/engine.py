@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from scorelm.errors import ConfigError
+from scorelm.notation import heard
 from scorelm.safetensors import read_safetensors
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -42,6 +43,7 @@ class Engine:
         self.hidden: int = config["hidden_size"]
         self.layers: int = config["num_hidden_layers"]
         self.size = self.hidden // self.heads  # of a head
+        self.hears = config.get("scorelm_heard") is not None
         self.epsilon = np.float32(config.get("layer_norm_eps", 1e-5))
         rope = config.get("rope_parameters") or {}
         turned = int(self.size * rope.get("partial_rotary_factor", config.get("rotary_pct", 0.25)))
@@ -56,6 +58,8 @@ class Engine:
     def _fold(self, weights: dict[str, Array]) -> None:
         self.embedding = weights["gpt_neox.embed_in.weight"]  # (vocabulary, hidden)
         out = weights.get("embed_out.weight", weights.get("lm_head.weight", self.embedding))
+        if self.hears:
+            out = out[: -heard.ROWS]
         self.into: list[tuple[Array, Array]] = []  # (3 hidden + intermediate, hidden): q, k, v, MLP
         self.out: list[tuple[Array, Array]] = []  # (hidden, hidden + intermediate)
         for number in range(self.layers):
@@ -76,6 +80,12 @@ class Engine:
             )
         norm = weights["gpt_neox.final_layer_norm.weight"], weights["gpt_neox.final_layer_norm.bias"]
         self.head = _behind_norm(out, np.zeros(len(out), np.float32), *norm)
+
+    def embed(self, ids: Sequence[Any]) -> Array:
+        """Ids, or ids and what is heard behind each, (rows,) or (rows, 1 + features) -> (rows, hidden)"""
+        found = np.asarray(ids)
+        out: Array = self.embedding[found]
+        return out if found.ndim < 2 else out.sum(1)
 
     def session(self, rows: int, room: int) -> Session:
         """What is needed to write ``rows`` texts of at most ``room`` tokens beside each other."""
@@ -125,9 +135,9 @@ class Session:
             cache[:, [one, other], :, :end] = cache[:, [other, one], :, :end]
         self.lengths[[one, other]] = self.lengths[[other, one]]
 
-    def read(self, row: int, ids: Sequence[int], positions: Sequence[float], every: bool = False) -> Array:
+    def read(self, row: int, ids: Sequence[Any], positions: Sequence[float], every: bool = False) -> Array:
         """Append tokens to one row; logits behind the last, (vocabulary,), or every one, (tokens, vocabulary)."""
-        return self.read_vectors(row, self.engine.embedding[np.asarray(ids)], positions, every)
+        return self.read_vectors(row, self.engine.embed(ids), positions, every)
 
     def read_vectors(self, row: int, x: Array, positions: Sequence[float], every: bool = False) -> Array:
         """``read`` of what is no token, (time, hidden)."""
@@ -148,13 +158,13 @@ class Session:
         self.lengths[row] = until
         return self._logits(x) if every else self._logits(x[-1:])[0]
 
-    def step(self, ids: Sequence[int], positions: Sequence[float]) -> Array:
+    def step(self, ids: Sequence[Any], positions: Sequence[float]) -> Array:
         """Append a token to each of the first rows; logits, (rows, vocabulary)."""
         engine, ends = self.engine, self.lengths[: len(ids)]
         longest = int(ends.max()) + 1
         if longest > self.room:
             raise ValueError(f"{longest} tokens do not fit into {self.room}")
-        x = engine.embedding[np.asarray(ids)]  # (rows, hidden)
+        x = engine.embed(ids)  # (rows, hidden)
         rows = np.arange(len(x))
         cos, sin = self._turn(np.asarray(positions, np.float32))
         beyond = None

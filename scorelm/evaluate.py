@@ -75,7 +75,8 @@ class Judge:
         return over_keys([self._losses(table.beginning(row, x).tolist()) for x in KEY_INTERVALS[:keys]])
 
     def _losses(self, ids: Sequence[int]) -> list[float]:
-        found = token_losses(self.model, ids, self.max_length, self.tokens.positions(ids))
+        shown, positions = self.tokens.shown(ids)
+        found = token_losses(self.model, shown, self.max_length, positions)
         losses: list[float] = found.double().tolist()
         return losses
 

@@ -20,12 +20,15 @@ from scorelm import underway
 from scorelm.bound.tokens import tokens_of_folder
 from scorelm.bound.walk import BoundTokens
 from scorelm.errors import ConfigError
+from scorelm.notation import heard
+from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import END_OF_TEXT, joined
 from scorelm.notation.model import Score
 from scorelm.notation.plan import Plan
+from scorelm.notation.positions import Clock
 from scorelm.notation.sound import Sound
 from scorelm.notation.writer import write
-from scorelm.readers import Reader, open_reader
+from scorelm.readers import Reader, open_reader, token_of
 from scorelm.sampling import Sampling
 from scorelm.underway import Context, Text, Ways
 from scorelm.ways import log_sum
@@ -65,22 +68,31 @@ class Student:
             raise ConfigError(f"{folder / 'config.json'}: cannot be read: {error}") from None
         self.tokens: BoundTokens = tokens_of_folder(folder, config)
         self.timed = config.get("scorelm_positions") == "time"
+        hears = config.get("scorelm_heard")
+        if hears not in (None, heard.fingerprint()):
+            raise ConfigError(f"{folder}: was taught to hear other things ({hears}) than this version tells")
+        self.hears = hears is not None
+        self.heard_from = config["vocab_size"] - heard.ROWS  # the first row of what is heard
         self.vllm: VllmEngine | None = None
         if engine == "vllm":
             self.vllm = self._open_vllm(folder)
         self.reader: Reader = open_reader(folder, "numpy" if self.vllm else engine)  # vLLM writes and does not judge
 
     def _open_vllm(self, folder: Path) -> VllmEngine:
-        if self.timed:
+        if self.timed or self.hears:
             raise ConfigError(
-                f"{folder}: its positions are moments of the music, of which vLLM knows nothing; it writes with models "
-                "that were trained with --positions index, and with Pythias"
+                f"{folder}: is shown the moments of the music or what is heard then, of which vLLM knows nothing; it "
+                "writes with models that were trained with --positions index --heard false, and with Pythias"
             )
         try:
             from scorelm.vllm_engine import VllmEngine
         except ImportError as error:
             raise ConfigError(f'engine vllm: {error}; on a machine with a GPU: pip install "scorelm[vllm]"') from None
         return VllmEngine(folder, 2 * underway.CONTEXT)
+
+    def clock(self) -> Clock | None:
+        """What follows a text for the model; None where it asks for nothing of the music."""
+        return Ear() if self.hears else Clock() if self.timed else None
 
     def measures(self, prompt: str | Plan = "|", *, seed: int, **options: Any) -> Iterator[str]:
         """Continue a text to its end; yields it piece by piece, each up to a "|", the prompt's measures first.
@@ -173,7 +185,7 @@ class Student:
         def add(number: int) -> None:
             text = groups[number].texts[0]
             seed = (seeds[number] + len(text.whole)) % 2**63  # a text that is added again goes on by other chance
-            engine.add(number, text.context.ids, text.walk, text.sampling, seed)
+            engine.add(number, [token_of(shown) for shown in text.context.ids], text.walk, text.sampling, seed)
 
         for number, ways in enumerate(groups):
             yield number, ways.come()
@@ -246,16 +258,18 @@ class Student:
         out: list[float] = []
         done, start = 1, 0
         walk = self.tokens.walk(Sound("|"), fresh=True) if bound else None
+        tokens = [token_of(shown) for shown in ids]
         if walk:
-            walk.push(ids[0])
+            walk.push(tokens[0])
         while done < len(ids):
             window = ids[start : start + underway.CONTEXT]
             logits = self.reader.read(window[:-1], where[start : start + len(window) - 1])
             for at in range(done - start, len(window)):
                 row = logits[at - 1]
-                out.append(log_sum(row[walk.choices()] if walk else row) - float(row[window[at]]))
+                token = tokens[start + at]
+                out.append(log_sum(row[walk.choices()] if walk else row) - float(row[token]))
                 if walk:
-                    walk.push(window[at])
+                    walk.push(token)
             done = start + len(window)
             start = done - underway.CONTEXT // 2
         return out

@@ -18,6 +18,8 @@ from scorelm.notation.lexemes import ACCIDENTALS, COMMON_PARTS, DURATIONS, END_M
 if TYPE_CHECKING:
     import torch
 
+    from scorelm.tokenizer import Ids
+
 KINDS = ("pitch", "duration", "note", "tie", "barline", "separator", "header", "other")
 RESAMPLES = 10_000
 SIXTEENTHS = 4  # a quarter
@@ -31,17 +33,18 @@ _CONTENT = frozenset((*"zxyZXHn[{&/", "[:", "!inverted-fermata!"))  # a part's m
 
 @dataclass(frozen=True)
 class Piece:
-    """A text as a model reads it. ``ids`` end with the end of text; ``positions`` None: the model counts."""
+    """A text as a model is shown it. ``ids``, of the tokens or with what is heard, end with the end of text;
+    ``positions`` None: the model counts."""
 
-    ids: Sequence[int]
+    ids: Sequence[int] | Ids
     quarters: float
     positions: Sequence[float] | None = None
 
 
 def token_losses(
-    model: torch.nn.Module, ids: Sequence[int], max_length: int, positions: Sequence[float] | None = None
+    model: torch.nn.Module, ids: Sequence[int] | Ids, max_length: int, positions: Sequence[float] | None = None
 ) -> torch.Tensor:
-    """-log p of each token behind the first one, in nats. (time,) -> (time - 1,), float32
+    """-log p of each token behind the first one, in nats. (time,) or (time, 1 + features) -> (time - 1,), float32
 
     What is longer than ``max_length`` is read in windows that overlap by half: each token is judged once, by the
     window that reaches it first.
@@ -51,7 +54,8 @@ def token_losses(
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
-    row = torch.tensor(ids, device=device)
+    row = torch.as_tensor(ids, dtype=torch.long, device=device)
+    wanted = row if row.ndim == 1 else row[:, 0]
     where = None if positions is None else torch.tensor(positions, device=device)
     out = []
     with torch.no_grad():
@@ -62,10 +66,12 @@ def token_losses(
             inputs = {"input_ids": window[None, :-1]}
             if where is not None:  # with a mask, or transformers would take them for packed pieces
                 inputs["position_ids"] = where[None, start : start + len(window) - 1]
-                inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+                inputs["attention_mask"] = torch.ones_like(wanted[None, start : start + len(window) - 1])
             logits = model(**inputs).logits[0].float()  # (time, vocabulary)
             skip = done - start - 1
-            out.append(torch.nn.functional.cross_entropy(logits[skip:], window[skip + 1 :], reduction="none"))
+            out.append(
+                torch.nn.functional.cross_entropy(logits[skip:], wanted[done : start + len(window)], reduction="none")
+            )
             done = start + len(window)
             start = done - max_length // 2
     model.train(was_training)

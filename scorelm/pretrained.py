@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scorelm.errors import ConfigError
+from scorelm.notation import heard
 from scorelm.tokenizer import Tokens, is_timed
 
 
@@ -15,12 +16,16 @@ def load_model(name: str, **options: Any) -> tuple[Any, Tokens]:
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from scorelm.hearing import hear
+
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
         model = AutoModelForCausalLM.from_pretrained(name, **{"use_safetensors": True, "dtype": "float32"} | options)
     except (OSError, ValueError) as error:
         raise ConfigError(f"model {name!r}: {' '.join(str(error).split())[:300]}") from None
-    return model, fitting(name, model, tokenizer)
+    tokens = fitting(name, model, tokenizer)
+    hear(model)
+    return model, tokens
 
 
 def fitting(name: str, model: Any, tokenizer: Any) -> Tokens:
@@ -30,7 +35,10 @@ def fitting(name: str, model: Any, tokenizer: Any) -> Tokens:
         raise ConfigError(f"model {name!r}: its tokenizer has {len(tokenizer)} tokens, the model {known}")
     if tokenizer.eos_token_id is None:
         raise ConfigError(f"model {name!r}: its tokenizer has no end of text")
-    tokens = Tokens(tokenizer, is_timed(model.config))
+    hears = getattr(model.config, "scorelm_heard", None)
+    if hears not in (None, heard.fingerprint()):
+        raise ConfigError(f"model {name!r}: was taught to hear other things ({hears}) than this version tells")
+    tokens = Tokens(tokenizer, is_timed(model.config), hears is not None)
     expected = getattr(model.config, "scorelm_vocabulary", None)
     if expected is not None:
         try:

@@ -16,20 +16,26 @@ import numpy as np
 from scorelm.errors import ConfigError
 
 ENGINES = ("numpy", "transformers", "vllm")  # the last one is no reader: it draws tokens itself
+Shown = int | tuple[int, ...]  # a token, or a token and what is heard behind it
 Logits = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def token_of(shown: Shown) -> int:
+    """The token alone."""
+    return shown if isinstance(shown, int) else shown[0]
 
 
 class Reader(Protocol):
     def begin(self, rows: int, room: int) -> None: ...
-    def restart(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> None: ...
+    def restart(self, row: int, ids: Sequence[Shown], positions: Sequence[float]) -> None: ...
     def copy(self, row: int, to: int) -> None: ...
     def cut(self, row: int, length: int) -> None:
         """Only the first so many tokens of a row."""
 
-    def step(self, rows: Sequence[int], ids: Sequence[int], positions: Sequence[float]) -> Logits:
+    def step(self, rows: Sequence[int], ids: Sequence[Shown], positions: Sequence[float]) -> Logits:
         """Logits of what follows in each row, (rows, vocabulary)."""
 
-    def read(self, ids: Sequence[int], positions: Sequence[float]) -> Logits:
+    def read(self, ids: Sequence[Shown], positions: Sequence[float]) -> Logits:
         """Logits behind each token of a text that is no row, (tokens, vocabulary)."""
 
 
@@ -45,7 +51,7 @@ class NumpyReader:
         self.session = self.engine.session(rows, room)
         self.order = list(range(rows))  # which row stands where in the session; those that go on stand first
 
-    def restart(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> None:
+    def restart(self, row: int, ids: Sequence[Shown], positions: Sequence[float]) -> None:
         at = self.order.index(row)
         self.session.cut(at, 0)
         if ids:
@@ -57,7 +63,7 @@ class NumpyReader:
     def cut(self, row: int, length: int) -> None:
         self.session.cut(self.order.index(row), length)
 
-    def step(self, rows: Sequence[int], ids: Sequence[int], positions: Sequence[float]) -> Logits:
+    def step(self, rows: Sequence[int], ids: Sequence[Shown], positions: Sequence[float]) -> Logits:
         going = set(rows)
         out = [at for at in range(len(going)) if self.order[at] not in going]
         into = [at for at in range(len(going), len(self.order)) if self.order[at] in going]
@@ -68,7 +74,7 @@ class NumpyReader:
         logits = self.session.step([ids[i] for i in places], [positions[i] for i in places])
         return logits[[self.order.index(row) for row in rows]]
 
-    def read(self, ids: Sequence[int], positions: Sequence[float]) -> Logits:
+    def read(self, ids: Sequence[Shown], positions: Sequence[float]) -> Logits:
         return self.engine.session(1, len(ids)).read(0, ids, positions, every=True)
 
 
@@ -80,18 +86,21 @@ class TransformersReader:
         from transformers.models.gpt_neox import GPTNeoXForCausalLM
         from transformers.utils import logging
 
+        from scorelm.hearing import hear
+
         logging.disable_progress_bar()
         try:
             self.model: Any = GPTNeoXForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
         except (OSError, ValueError) as error:
             raise ConfigError(f"{folder}: cannot be loaded: {' '.join(str(error).split())[:300]}") from None
+        hear(self.model)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model.eval().to(self.device)
 
     def begin(self, rows: int, room: int) -> None:
         self.caches: list[Any] = [None] * rows
 
-    def restart(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> None:
+    def restart(self, row: int, ids: Sequence[Shown], positions: Sequence[float]) -> None:
         self.caches[row] = None
         if ids:
             self._read(row, ids, positions)
@@ -105,19 +114,19 @@ class TransformersReader:
         elif beyond := self.caches[row].get_seq_length() - length:
             self.caches[row].crop(-beyond)
 
-    def step(self, rows: Sequence[int], ids: Sequence[int], positions: Sequence[float]) -> Logits:
+    def step(self, rows: Sequence[int], ids: Sequence[Shown], positions: Sequence[float]) -> Logits:
         return np.stack([self._read(row, [i], [p]) for row, i, p in zip(rows, ids, positions)])
 
-    def read(self, ids: Sequence[int], positions: Sequence[float]) -> Logits:
+    def read(self, ids: Sequence[Shown], positions: Sequence[float]) -> Logits:
         import torch
 
         with torch.inference_mode():
             row, where = torch.tensor([ids], device=self.device), torch.tensor([positions], device=self.device)
-            out = self.model(input_ids=row, position_ids=where, attention_mask=torch.ones_like(row))
+            out = self.model(input_ids=row, position_ids=where, attention_mask=torch.ones_like(where, dtype=torch.long))
         logits: Logits = out.logits[0].float().cpu().numpy()
         return logits
 
-    def _read(self, row: int, ids: Sequence[int], positions: Sequence[float]) -> Logits:
+    def _read(self, row: int, ids: Sequence[Shown], positions: Sequence[float]) -> Logits:
         import torch
 
         with torch.inference_mode():

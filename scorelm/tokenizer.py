@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import END_OF_TEXT, LEXEME_PATTERN, PADDING, STRING_PATTERN
 from scorelm.notation.positions import positions_of_tokens
 from scorelm.vocabulary import JOINED_DURATIONS, JOINED_PITCHES, Vocabulary
@@ -47,15 +50,22 @@ def build_tokenizer(cut: str = "lexemes") -> PreTrainedTokenizerFast:
     )
 
 
+Ids = np.ndarray[Any, np.dtype[np.signedinteger[Any]]]
+Places = np.ndarray[Any, np.dtype[np.float32]]
 TIME = "time"  # a model whose config says so in scorelm_positions turns its attention by musical time
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """How texts become a model's input. ``timed``: its positions are moments of the music, its tokens the project's."""
+    """How texts become a model's input.
+
+    timed: its positions are moments of the music; heard: it is shown what is heard (``notation.heard``). Then its tokens
+        are the project's
+    """
 
     tokenizer: Any
     timed: bool = False
+    heard: bool = False
 
     @property
     def end(self) -> int:
@@ -73,6 +83,21 @@ class Tokens:
     def positions(self, ids: Sequence[int]) -> list[float] | None:
         """The position of each token; None where the model counts tokens by itself."""
         return positions_of_tokens(self.vocabulary.tokens[i] for i in ids) if self.timed else None
+
+    def shown(self, ids: Sequence[int] | Ids) -> tuple[Ids, list[float] | None]:
+        """What the model is shown of a text: (time,) ids, or (time, 1 + features) where it hears; and ``positions``."""
+        if not self.heard:
+            return np.array(ids, np.int32), self.positions(ids)
+        ear = Ear()
+        tokens, first = self.vocabulary.tokens, len(self.vocabulary)
+        positions: list[float] = []
+        rows: list[tuple[int, ...]] = []
+        for token in ids:
+            for lexeme in tokens[token]:
+                position = ear.push(lexeme)
+            positions.append(position)
+            rows.append((token, *(first + row for row in ear.heard())))
+        return np.array(rows, np.int16), positions if self.timed else None
 
 
 def is_timed(config: Any) -> bool:

@@ -13,15 +13,15 @@ from scorelm.bound.strict import strict as strictly
 from scorelm.bound.walk import Ids
 from scorelm.errors import ConfigError, FormatError
 from scorelm.notation.canonical import Canonical
+from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import cut, joined
 from scorelm.notation.plan import Plan
 from scorelm.notation.planned import lead, walk_of
-from scorelm.notation.positions import Clock
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import Sound
 from scorelm.notation.transform import extract, strip
 from scorelm.notation.writer import write
-from scorelm.readers import Logits
+from scorelm.readers import Logits, Shown
 from scorelm.sampling import Sampling
 from scorelm.ways import log_sum, successors
 
@@ -39,30 +39,30 @@ FEW = 8  # more tokens than these may come wherever music may
 
 
 class Context:
-    """What the model is shown: ids, and where each stands in the music, or in the row."""
+    """What the model is shown: ids, with what is heard behind each where it hears, and where each stands in the music,
+    or in the row."""
 
     def __init__(self, student: Student) -> None:
         self.student = student
-        self.ids: list[int] = []
+        self.ids: list[Shown] = []
         self.positions: list[float] = []
-        self.clock = Clock()
+        self.clock = student.clock()
 
     def read(self, text: str) -> None:
         """Only this from now on."""
-        self.ids, self.positions, self.clock = [], [], Clock()
+        self.ids, self.positions, self.clock = [], [], self.student.clock()
         for token, lexemes in self.student.tokens.encode(text):
             self.append(token, lexemes)
 
     def append(self, token: int | None, lexemes: Sequence[str]) -> None:
         """A token, and the lexemes that it writes; it is None where the model knows none for them."""
-        if not self.student.timed:
-            position = float(len(self.positions))
-        else:
-            for lexeme in lexemes:
-                position = self.clock.push(lexeme)
+        moment = 0.0
+        for lexeme in lexemes if self.clock else ():
+            moment = self.clock.push(lexeme)
         if token is not None:
-            self.ids.append(token)
-            self.positions.append(position)
+            heard = self.clock.heard() if isinstance(self.clock, Ear) else ()
+            self.ids.append((token, *(self.student.heard_from + row for row in heard)) if heard else token)
+            self.positions.append(moment if self.student.timed else float(len(self.positions)))
 
     def shorten(self) -> None:
         """Half of what may be read at most."""
@@ -72,7 +72,7 @@ class Context:
 
     def copy(self) -> Context:
         out = copy.copy(self)
-        out.clock = self.clock.copy()
+        out.clock = self.clock and self.clock.copy()
         out.ids, out.positions = list(self.ids), list(self.positions)
         return out
 

@@ -21,7 +21,8 @@ from scorelm.notation.positions import positions
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import sound_problems
 from scorelm.notation.writer import write
-from scorelm.readers import open_reader
+from scorelm.readers import open_reader, token_of
+from scorelm.underway import Context
 
 
 @pytest.fixture(scope="module")
@@ -221,9 +222,13 @@ def test_the_model_is_the_named_one_else_the_trained_one_else_the_shipped_one(
 def test_numpy_says_what_transformers_says(tiny_model: Path) -> None:
     text = '|K1T4:4P"Soprano"GABc;P"Bass"G,B,DC'
     for folder in (tiny_model, SHIPPED):
-        readers = [Student(folder, engine).reader for engine in ("numpy", "transformers")]
-        ids = [IDS[lexeme] for lexeme in cut(text)]
-        where = positions(cut(text))
+        students = [Student(folder, engine) for engine in ("numpy", "transformers")]
+        readers = [student.reader for student in students]
+        context = Context(students[0])
+        context.read(text)
+        ids, where = context.ids, context.positions
+        assert [token_of(shown) for shown in ids] == [IDS[lexeme] for lexeme in cut(text)]
+        assert where == positions(cut(text))
         found = []
         for reader in readers:
             reader.begin(3, 64)

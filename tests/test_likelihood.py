@@ -55,9 +55,11 @@ def test_the_sum_is_the_probability_of_the_whole_text(tiny_model: Path, chorales
     judge = load(str(tiny_model))
     text = chorales[0]
     ids = [*judge.tokens.encode(text), judge.tokens.end]
+    shown, positions = judge.tokens.shown(ids)
     with torch.no_grad():
-        row, where = torch.tensor([ids]), torch.tensor([judge.tokens.positions(ids)])
-        inputs = {"input_ids": row, "position_ids": where, "attention_mask": torch.ones_like(row)}
+        where = torch.tensor([positions])
+        mask = torch.ones_like(where, dtype=torch.long)
+        inputs = {"input_ids": torch.tensor(shown)[None], "position_ids": where, "attention_mask": mask}
         chances = judge.model(**inputs).logits[0].log_softmax(-1)
     expected = -sum(float(chances[at, ids[at + 1]]) for at in range(len(ids) - 1))
     reading = read(judge, text)

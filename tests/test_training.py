@@ -6,7 +6,7 @@ import copy
 import json
 import re
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ from scorelm.training.keys import Keys
 from scorelm.training.models import started
 from scorelm.training.muon import Muon
 from scorelm.training.on_cpu import Attention, Dropout, hasten
-from scorelm.training.windows import windows
+from scorelm.training.windows import Window, windows
 
 FILES = {"config.json", "model.safetensors", "tokenizer.json", "README.md", "metrics.json", "train_cfg.json"}
 
@@ -182,18 +182,19 @@ def test_a_text_in_all_keys_is_there_once_for_each_pitch_class(chorales: list[st
     assert len(lowest) == 12
 
 
+@pytest.mark.parametrize("heard", [True, False])
 @pytest.mark.parametrize("cut", ["lexemes", "joined"])
-def test_tables_of_tokens_lead_to_the_same_keys_as_the_long_way(chorales: list[str], cut: str) -> None:
-    tokens = Tokens(build_tokenizer(cut), timed=True)
-    keys = Keys(tokens.vocabulary)
+def test_tables_of_tokens_lead_to_the_same_keys_as_the_long_way(chorales: list[str], cut: str, heard: bool) -> None:
+    tokens = Tokens(build_tokenizer(cut), timed=True, heard=heard)
+    keys = Keys(tokens.vocabulary, heard)
     by_table = 0
     for text in chorales[:4]:
-        score, ids = parse(text), np.array(tokens.encode(text))
+        score, (ids, _) = parse(text), tokens.shown(tokens.encode(text))
         for interval in intervals_of(score)[1:]:
             moved = keys.moved(ids, interval)
             if moved is not None:
                 by_table += 1
-                assert moved.tolist() == tokens.encode(write(transpose(score, interval)))
+                assert np.array_equal(moved, tokens.shown(tokens.encode(write(transpose(score, interval))))[0])
     assert by_table > 30
 
 
@@ -335,13 +336,12 @@ def test_packed_windows_do_not_see_each_other(config: TrainConfig) -> None:
     from scorelm.training.batches import _batch
     from scorelm.training.models import new_model
 
-    for positions in ("time", "index"):
-        model, tokenizer = new_model(replace(config, positions=positions))
+    for positions, heard in product(("time", "index"), (True, False)):
+        model, tokenizer = new_model(replace(config, positions=positions, heard=heard))
         model.eval()
-        tokens = Tokens(tokenizer, timed=positions == "time")
-        first, second = (
-            windows(text, tokens.encode, tokens.end, 100)[0] for text in ('|\nT4:4P"A"CDEF|', '|\nT3:4P"B"h.c|')
-        )
+        tokens = Tokens(tokenizer, positions == "time", heard)
+        shown = [tokens.shown([*tokens.encode(text), tokens.end]) for text in ('|\nT4:4P"A"CDEF|', '|\nT3:4P"B"h.c|')]
+        first, second = (Window(ids, positions=where) for ids, where in shown)
         with torch.no_grad():
             alone = model(**_batch([[second]], tokens, len(second.ids)).inputs()).logits[0]
             packed = model(**_batch([[first, second]], tokens, 10**6).inputs()).logits[

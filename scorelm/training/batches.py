@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 IGNORED = -100  # a label that counts for nothing
 BATCHES_A_BLOCK = 32  # so many that little is padding
 LENGTHS = 32  # rows are a multiple of it long: oneDNN compiles for every new shape, and keeps what it compiled
-REMEMBERED_TOKENS = 20_000_000  # of windows that were made before
+REMEMBERED_BYTES = 2**30  # of windows that were made before
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Place:
 class Batch:
     """Right padding needs no mask in a causal model, and a mask would cost attention its fast path."""
 
-    ids: torch.Tensor  # (batch, time)
+    ids: torch.Tensor  # (batch, time), or (batch, time, 1 + features) where the model is shown what is heard
     labels: torch.Tensor  # (batch, time); IGNORED where nothing is learnt
     positions: torch.Tensor | None = None  # (batch, time); None: 0, 1, 2, ...
     pieces: torch.Tensor | None = None  # (batch, time), which window each token is of; None: a row is one
@@ -66,7 +66,7 @@ class Batch:
                 ids.shape[1], ids.shape[1], dtype=torch.bool, device=ids.device
             ).tril()
         else:
-            mask = torch.ones_like(ids)
+            mask = torch.ones_like(self.labels[:, :-1])
         if self.positions is None:
             return {"input_ids": ids} if self.pieces is None else {"input_ids": ids, "attention_mask": mask}
         # transformers takes positions that do not count up for packed pieces, unless a mask is there
@@ -95,7 +95,7 @@ class Batches:
         self.process = process
         self.processes = processes
         self.remembered: OrderedDict[tuple[int, str, tuple[int, ...] | None], list[Window]] = OrderedDict()
-        self.remembered_tokens = 0
+        self.remembered_bytes = 0
         self.keys = _keys(tokens)
         self.variants: dict[int, tuple[list[str], int]] = {}  # of each text: intervals to its keys, number of parts
 
@@ -159,27 +159,32 @@ class Batches:
         """The windows of a text in a key; parts: some of its parts alone, from 1."""
         if (number, interval, parts) not in self.remembered and interval != "P1" and self.keys is not None:
             found = self._in_key(number, "P1", parts)
-            moved = [self.keys.moved(np.array(window.ids), interval) for window in found]
+            moved = [self.keys.moved(np.asarray(window.ids), interval) for window in found]
             if all(ids is not None for ids in moved):
                 return [replace(window, ids=ids) for window, ids in zip(found, moved)]
         found = self.remembered.pop((number, interval, parts), None)
         if found is not None:
-            self.remembered_tokens -= sum(len(window.ids) for window in found)
+            self.remembered_bytes -= sum(map(_size, found))
         else:
             text = _variant(self.corpus.row(number)[0], interval, parts)
-            found = [
-                replace(window, positions=self.tokens.positions(window.ids))
-                for window in windows(text, self.tokens.encode, self.tokens.end, self.config.max_length)
-            ]
+            found = []
+            for window in windows(text, self.tokens.encode, self.tokens.end, self.config.max_length):
+                ids, positions = self.tokens.shown(window.ids)
+                where = None if positions is None else np.array(positions, np.float32)
+                found.append(replace(window, ids=ids, positions=where))
         self._remember((number, interval, parts), found)
         return found
 
     def _remember(self, kept: tuple[int, str, tuple[int, ...] | None], found: list[Window]) -> None:
         self.remembered[kept] = found
-        self.remembered_tokens += sum(len(window.ids) for window in found)
-        while self.remembered_tokens > REMEMBERED_TOKENS:
+        self.remembered_bytes += sum(map(_size, found))
+        while self.remembered_bytes > REMEMBERED_BYTES:
             _, old = self.remembered.popitem(last=False)
-            self.remembered_tokens -= sum(len(window.ids) for window in old)
+            self.remembered_bytes -= sum(map(_size, old))
+
+
+def _size(window: Window) -> int:
+    return np.asarray(window.ids).nbytes + (0 if window.positions is None else np.asarray(window.positions).nbytes)
 
 
 _of_this_process: Batches  # what a process of ``prepare`` works for
@@ -204,7 +209,7 @@ def _cut(number: int) -> tuple[tuple[list[str], int], list[tuple[str, list[Windo
 def _keys(tokens: Tokens) -> Keys | None:
     """How tokens go to other keys; None where they are a Pythia's sub-words."""
     try:
-        return Keys(tokens.vocabulary)
+        return Keys(tokens.vocabulary, tokens.heard)
     except ConfigError:
         return None
 
@@ -241,19 +246,20 @@ def _batch(rows: list[list[Window]], tokens: Tokens, most: int) -> Batch:
 
     longest = max(sum(len(window.ids) for window in row) for row in rows)
     longest = min(-(-(longest - 1) // LENGTHS) * LENGTHS + 1, most)  # the last token is not read, only written
-    ids = torch.zeros(len(rows), longest, dtype=torch.long)
-    labels = torch.full_like(ids, IGNORED)
+    labels = torch.full((len(rows), longest), IGNORED)
+    ids = torch.zeros(*labels.shape, *np.shape(rows[0][0].ids)[1:], dtype=torch.long)
     positions = torch.zeros(len(rows), longest)
-    pieces = torch.full_like(ids, -1)
+    pieces = torch.full_like(labels, -1)
     packed = any(len(row) > 1 for row in rows)
     for i, row in enumerate(rows):
         at = 0
         for number, window in enumerate(row):
             stop = at + len(window.ids)
-            ids[i, at:stop] = torch.as_tensor(window.ids)
-            labels[i, at + window.judged : stop] = ids[i, at + window.judged : stop]
+            shown = torch.as_tensor(window.ids, dtype=torch.long)
+            ids[i, at:stop] = shown
+            labels[i, at + window.judged : stop] = (shown if shown.ndim == 1 else shown[:, 0])[window.judged :]
             pieces[i, at:stop] = number
-            where = tokens.positions(window.ids) if window.positions is None else window.positions
+            where = window.positions
             if where is None and packed:
                 where = list(range(len(window.ids)))
             if where is not None:

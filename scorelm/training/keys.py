@@ -7,27 +7,29 @@ for each of its keys. What has no such lexeme there (a double sharp, eight flats
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from scorelm.notation import heard
 from scorelm.notation.lexemes import ACCIDENTALS, IDS
 from scorelm.notation.model import Pitch
 from scorelm.notation.pitches import LEXEME_OF, PITCH_OF
 from scorelm.notation.transform import interval_size, moved_pitch
+from scorelm.tokenizer import Ids
 from scorelm.vocabulary import Vocabulary
-
-Ids = np.ndarray[Any, np.dtype[np.int32]]
 
 _LONG_WAY = -1
 _SPELLED_OTHERWISE = (*ACCIDENTALS, "%", "K!", "n")  # the lexemes behind these say more, or other things, than alone
 
 
 class Keys:
-    """The tables of a vocabulary, each made when its interval is first asked for."""
+    """The tables of a vocabulary, each made when its interval is first asked for.
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    hears: ids have an axis more, of what is heard beside each token, whose rows stand behind the vocabulary's
+    """
+
+    def __init__(self, vocabulary: Vocabulary, hears: bool = False) -> None:
         self.vocabulary = vocabulary
+        self.hears = hears
         self.quote = vocabulary.ids['"']
         self.tables: dict[str, Ids] = {}
 
@@ -47,9 +49,11 @@ class Keys:
     def _looked_up(self, ids: Ids, interval: str) -> Ids:
         if interval not in self.tables:
             self.tables[interval] = self._table(interval)
-        quotes = ids == self.quote
+        tokens = ids[:, 0] if self.hears else ids
+        quotes = tokens == self.quote
         outside = (np.cumsum(quotes) - quotes) % 2 == 0  # a letter in a string is no pitch
-        out: Ids = np.where(outside, self.tables[interval][ids], ids)
+        out: Ids = self.tables[interval][ids]
+        (out[:, 0] if self.hears else out)[~outside] = tokens[~outside]
         return out
 
     def _table(self, interval: str) -> Ids:
@@ -67,4 +71,7 @@ class Keys:
             moved = [lexemes[lexeme] for lexeme in token]
             spelled = "".join(lexeme for lexeme in moved if lexeme is not None)
             out.append(_LONG_WAY if None in moved else self.vocabulary.ids.get(spelled, _LONG_WAY))
-        return np.array(out, np.int32)
+        if self.hears:
+            rows = heard.moved_rows(lambda pitch: moved_pitch(pitch, steps, semitones), fifths)
+            out += [_LONG_WAY if row is None else len(self.vocabulary) + row for row in rows]
+        return np.array(out, np.int16)

@@ -290,8 +290,8 @@ class Trainer:
 
 
 def _piece(text: str, quarters: float, tokens: Any) -> Piece:
-    ids = [*tokens.encode(text), tokens.end]
-    return Piece(ids, quarters, tokens.positions(ids))
+    ids, positions = tokens.shown([*tokens.encode(text), tokens.end])
+    return Piece(ids, quarters, positions)
 
 
 def _accelerator(config: TrainConfig) -> Any:

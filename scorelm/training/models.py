@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ TARGETS = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]  # GPT-
 def prepare_model(config: TrainConfig) -> tuple[Any, Tokens]:
     """The model and its tokens. ConfigError where it cannot be had or does not fit its tokenizer."""
     if config.start is not None:
-        return started(config.start, config.dropout, config.add_layers)
+        return started(config.start, config.dropout, config.add_layers, config.heard)
     if config.model_name is None:
         model, tokenizer = new_model(config)
-        return model, Tokens(tokenizer, is_timed(model.config))
+        return model, Tokens(tokenizer, is_timed(model.config), config.heard)
     model, tokens = _loaded(config)
     if config.extend_vocabulary:
         extend_vocabulary(model, tokens.tokenizer)
@@ -35,6 +36,8 @@ def prepare_model(config: TrainConfig) -> tuple[Any, Tokens]:
 def new_model(config: TrainConfig) -> tuple[Any, Any]:
     """A GPT-NeoX of the config's sizes with random weights, and the tokenizer of the lexemes."""
     from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+
+    from scorelm.hearing import begin_to_hear
 
     tokenizer = build_tokenizer(config.cut)
     model = GPTNeoXForCausalLM(
@@ -63,16 +66,23 @@ def new_model(config: TrainConfig) -> tuple[Any, Any]:
     model.config.scorelm_vocabulary = Vocabulary.of_cut(config.cut).fingerprint()
     if config.positions == TIME:
         model.config.scorelm_positions = TIME
+    if config.heard:
+        begin_to_hear(model, len(tokenizer))
     return model, tokenizer
 
 
-def started(folder: str, dropout: float = 0.0, add_layers: int = 0) -> tuple[Any, Tokens]:
-    """The model of a folder of train.py, to be trained on, deeper by some layers."""
+def started(folder: str, dropout: float = 0.0, add_layers: int = 0, heard: bool = False) -> tuple[Any, Tokens]:
+    """The model of a folder of train.py, to be trained on, deeper by some layers. heard: one that hears, or learns to"""
     import torch
+
+    from scorelm.hearing import begin_to_hear
 
     if not Path(folder, "config.json").is_file():
         raise ConfigError(f"{folder}: holds no model of train.py")
     model, tokens = load_model(folder)
+    if heard and not tokens.heard:
+        begin_to_hear(model, len(tokens.vocabulary))
+        tokens = replace(tokens, heard=True)
     if add_layers:
         deepen(model, add_layers)
     model.config.hidden_dropout = dropout

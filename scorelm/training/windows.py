@@ -9,18 +9,19 @@ from scorelm.errors import ScoreError
 from scorelm.notation.reader import parse
 from scorelm.notation.transform import extract
 from scorelm.notation.writer import write
+from scorelm.tokenizer import Ids, Places
 
 Encoder = Callable[[str], list[int]]  # of a text, without its end
 
 
 @dataclass(frozen=True)
 class Window:
-    """Token ids (a list or an array), of which those from ``judged`` on are learnt: the ones before repeat the last
-    window's end."""
+    """Token ids, of which those from ``judged`` on are learnt: the ones before repeat the last window's end; an array
+    (time, 1 + features) where the model is shown what is heard as well, see ``Tokens.shown``."""
 
-    ids: Sequence[int]
+    ids: Sequence[int] | Ids
     judged: int = 1
-    positions: Sequence[float] | None = None  # where they are known; see ``Tokens.positions``
+    positions: Sequence[float] | Places | None = None  # None: the model counts
 
 
 def windows(text: str, encode: Encoder, end: int, longest: int) -> list[Window]:

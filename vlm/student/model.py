@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from scorelm.errors import ConfigError
+from scorelm.hearing import deafen
 from scorelm.pretrained import load_model
 from scorelm.tokenizer import Tokens
 from vlm.reading.staves import HEIGHT
@@ -110,8 +111,12 @@ def _padded(rows: list[torch.Tensor]) -> torch.Tensor:
 
 
 def new_reader(language_model: str, shape: Shape) -> ScoreReader:
-    """A reader whose language model is a folder's of train.py, and which has seen nothing yet."""
+    """A reader whose language model is a folder's of train.py, and which has seen nothing yet. It sees the notes: what
+    a model that only writes is shown as heard is not shown to it."""
     language, tokens = load_model(language_model)
+    if tokens.heard:
+        deafen(language)
+        tokens = replace(tokens, heard=False)
     if not hasattr(language.config, "scorelm_vocabulary"):
         raise ConfigError(f"{language_model}: the tokens of the reader's language model are the project's own")
     return ScoreReader(language, tokens, shape)
