@@ -24,7 +24,7 @@ class Summed(torch.nn.Embedding):
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         if ids.ndim < 3:
             return super().forward(ids)
-        found = torch.nn.functional.embedding_bag(ids.flatten(0, -2), self.weight, mode="sum")
+        found = torch.nn.functional.embedding_bag(ids.flatten(0, -2).int(), self.weight, mode="sum")
         return found.view(*ids.shape[:-1], -1)
 
 

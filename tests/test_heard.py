@@ -106,7 +106,7 @@ def test_a_model_is_a_plain_gpt_neox_whose_rows_are_summed(tiny_model: Path, cho
     mask = torch.ones_like(where, dtype=torch.long)
     with torch.no_grad():
         ours = model.eval()(input_ids=shown, position_ids=where, attention_mask=mask).logits
-        summed = plain.get_input_embeddings()(shown).sum(-2)
+        summed = plain.get_input_embeddings()(shown.int()).sum(-2)
         theirs = plain(inputs_embeds=summed, position_ids=where, attention_mask=mask).logits
     assert ours.shape[-1] == len(tokens.vocabulary)
     torch.testing.assert_close(ours, theirs[..., : ours.shape[-1]])

@@ -13,6 +13,7 @@ from strategies import scores
 from scorelm.notation.lexemes import LEXEMES, cut
 from scorelm.notation.model import Score
 from scorelm.notation.writer import write
+from scorelm.pretrained import load_model
 from scorelm.tokenizer import build_tokenizer
 from scorelm.vocabulary import Vocabulary
 
@@ -65,11 +66,16 @@ def test_a_lexeme_s_id_is_its_place_in_the_list() -> None:
     assert (TOKENIZER.eos_token_id, TOKENIZER.pad_token_id) == (0, 1)
 
 
-def test_what_is_saved_is_loaded_as_any_tokenizer(tiny_model: Path) -> None:
+def test_what_is_saved_is_loaded_as_any_tokenizer(tiny_model: Path, tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from scorelm.hearing import deafen
+
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    model, _ = load_model(str(tiny_model))
+    deafen(model)
+    model.save_pretrained(tmp_path)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path)
     text = '|\nK1T4:4P"Flöte"C^DEF|\n'
     ids = tokenizer(text, return_tensors="pt")
     vocabulary = Vocabulary.read(tiny_model)

@@ -21,11 +21,11 @@ from scorelm.underway import CONTEXT
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that has learnt nothing, whose positions are places in the row."""
+    """A model that has learnt nothing, whose positions are places in the row, and which hears nothing."""
     out = tmp_path_factory.mktemp("model")
     torch.manual_seed(0)
     shape = {"hidden_size": 128, "num_layers": 2, "num_heads": 2, "intermediate_size": 256}
-    for part in new_model(TrainConfig(cut="joined", positions="index", **shape)):
+    for part in new_model(TrainConfig(cut="joined", positions="index", heard=False, **shape)):
         part.save_pretrained(out)
     return out
 
@@ -90,6 +90,6 @@ def test_a_missing_vllm_is_named(
     assert 'pip install "scorelm[vllm]"' in capsys.readouterr().err
 
 
-def test_a_model_whose_positions_are_moments_is_refused(tiny_model: Path) -> None:
-    with pytest.raises(ConfigError, match="positions are moments of the music"):
+def test_a_model_that_is_shown_more_than_tokens_is_refused(tiny_model: Path) -> None:
+    with pytest.raises(ConfigError, match="shown the moments of the music or what is heard"):
         Student(tiny_model, "vllm")
