@@ -4,8 +4,8 @@
     python benchmarks/generate_speed.py --json generate_speed.json
 
 All run the same weights on one thread from the same prompt, at batch 1 and 16. ``model.generate`` samples freely, with
-transformers' defaults. ``numpy`` is scorelm's own engine: alone (a token is drawn of all), as ``infer.py --free`` writes,
-and bound to the grammar, as infer.py writes. CPU seconds of the process, so that other work on the machine counts for
+transformers' defaults, and hears nothing (it cannot be told). ``numpy`` is scorelm's own engine: alone (a token is drawn
+of all, nothing is heard), as ``infer.py --free`` writes, and bound to the grammar, as infer.py writes. CPU seconds of the process, so that other work on the machine counts for
 little; each is warmed up.
 
 Then what the grammar costs. Bound texts and free ones are different texts, so here the same texts are written twice in
@@ -34,9 +34,13 @@ import torch
 
 from scorelm.engine import Engine
 from scorelm.generation import Student, find_model
+from scorelm.hearing import deafen
 from scorelm.notation.lexemes import IDS, cut
 from scorelm.notation.sound import Sound
+from scorelm.pretrained import load_model
+from scorelm.readers import Shown, token_of
 from scorelm.sampling import Sampling
+from scorelm.underway import Context
 
 PROMPT = '|\nT4:4P"Soprano"!clef-G2!GABc;P"Alto"!clef-G2!DDDE;P"Tenor"!clef-F4!B,A,G,G,;P"Bass"!clef-F4!G,^F,G,C,|\n'
 
@@ -53,9 +57,10 @@ def speed(work: Callable[[], int], times: int = 3) -> float:
 
 
 def by_generate(folder: Path, rows: int, tokens: int) -> float:
-    from transformers import GPTNeoXForCausalLM
-
-    model = GPTNeoXForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model, tokens_of = load_model(str(folder))
+    if tokens_of.heard:
+        deafen(model)
+    model.eval()
     prompt = torch.tensor([[IDS[lexeme] for lexeme in cut(PROMPT)]] * rows)
 
     def work() -> int:
@@ -117,14 +122,21 @@ def bound(folder: Path, rows: int, tokens: int) -> float:
     return speed(work)
 
 
+def read(student: Student, text: str) -> list[Shown]:
+    context = Context(student)
+    context.read(text)
+    return context.ids
+
+
 def grammar(folder: Path, rows: int, tokens: int, times: int) -> dict[str, float]:
     """Seconds a token of a step with its draw, and the share that the grammar takes more, warm and cold."""
     student = Student(folder)
     texts = [""] * rows
     for row, piece in student.write(PROMPT, seeds=range(rows), measures=1 + -(-tokens // 20)):
         texts[row] += piece
-    written = [[i for i, _ in student.tokens.encode(text) if i is not None] for text in texts]
-    start = len(student.tokens.encode(PROMPT))
+    shown = [read(student, text) for text in texts]
+    written = [[token_of(one) for one in row] for row in shown]
+    start = len(read(student, PROMPT))
     stop = min(start + tokens, *map(len, written), len(written[0]))
     sampling = Sampling()
 
@@ -133,11 +145,11 @@ def grammar(folder: Path, rows: int, tokens: int, times: int) -> dict[str, float
         chances = [np.random.default_rng(row) for row in range(rows)]
         free, walks = student.tokens.free(), [student.tokens.walk(Sound(PROMPT)) for _ in range(rows)]
         for row in range(rows):
-            session.read(row, written[row][: start - 1], range(start - 1))
+            session.read(row, shown[row][: start - 1], range(start - 1))
         without = more = 0.0
         for at in range(start, stop):
             began = time.perf_counter()
-            logits = session.step([ids[at - 1] for ids in written], [float(at)] * rows)
+            logits = session.step([row[at - 1] for row in shown], [float(at)] * rows)
             for row, chance in zip(logits, chances):
                 sampling.choose(row[free.choices()], chance)
             between = time.perf_counter()
