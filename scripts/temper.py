@@ -26,7 +26,7 @@ NORM = ("gpt_neox.final_layer_norm.weight", "gpt_neox.final_layer_norm.bias")
 
 
 def main() -> int:
-    source, out = Path(sys.argv[1]), Path(sys.argv[2])
+    source, out = map(Path, sys.argv[1:])
     judge = load(str(source))
     rows = read_rows("dataset", "validation")
     quarters = sum(row["quarters"] for row in rows)
@@ -41,8 +41,11 @@ def main() -> int:
         print(f"temperature {temperature:.3f}: {found:.4f} bits per quarter", file=sys.stderr)
         return found
 
-    a, b, _ = np.polyfit(np.log(TRIED), [bits(t) for t in TRIED], 2)
-    best = math.exp(-b / (2 * a))
+    found = [bits(t) for t in TRIED]
+    a, b, _ = np.polyfit(np.log(TRIED), found, 2)
+    if a <= 0 or not 0.8 < (best := math.exp(-b / (2 * a))) < 1.5:
+        print(f"temper.py: {source}: no temperature near 1 is best", file=sys.stderr)
+        return 2
     bits(best)
 
     new = out.with_name(f".{out.name}.new")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
+from scorelm.generation import SHIPPED
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import sound_problems
 
@@ -186,3 +190,30 @@ def test_train_refuses_a_missing_dataset_and_an_unknown_key(tmp_path: Path) -> N
     refused(run("train.py", cwd=tmp_path), "dataset/train.jsonl: no such file", "generate_data.py")
     (tmp_path / "train_cfg.json").write_text('{"batchsize": 4}')
     refused(run("train.py", cwd=tmp_path), "train_cfg.json: unknown key 'batchsize'; did you mean 'batch_size'?")
+
+
+# -- scripts/temper.py ------------------------------------------------------------------------------
+
+
+def test_a_model_that_is_too_sure_is_tempered(chorales: list[str], tmp_path: Path) -> None:
+    norms = {f"gpt_neox.final_layer_norm.{name}" for name in ("weight", "bias")}
+    shutil.copytree(SHIPPED, tmp_path / "model")
+    own = load_file(SHIPPED / "model.safetensors")
+    sure = {name: (1.25 * weight.float()).half() if name in norms else weight for name, weight in own.items()}
+    save_file(sure, tmp_path / "model" / "model.safetensors", {"format": "pt"})
+    (tmp_path / "dataset").mkdir()
+    rows = ({"text": text, "quarters": float(sum(m.length for m in parse(text).measures))} for text in chorales[:2])
+    (tmp_path / "dataset" / "validation.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ended = run("scripts/temper.py", "model", "out", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    losses = [float(line.split()[2]) for line in ended.stderr.splitlines() if line.startswith("temperature")]
+    assert losses[-1] <= min(losses) + 0.01
+    found = load_file(tmp_path / "out" / "model.safetensors")
+    for name, weight in sure.items():
+        if name in norms:
+            temperature = float(weight.float().abs().sum() / found[name].float().abs().sum())
+            assert 1.05 < temperature < 1.5 and torch.allclose(
+                found[name].float() * temperature, weight.float(), rtol=1e-2
+            )
+        else:
+            assert torch.equal(found[name], weight)
