@@ -90,6 +90,8 @@ class TrainConfig:
         for name in ("dropout", "ema_decay", "min_lr_ratio", "part_subsets"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
+        if self.home and not self.heard:
+            raise ConfigError("home needs heard")
         if not 0 < self.rotary_share <= 1:
             raise ConfigError(f"rotary_share must lie above 0 and be at most 1, not {self.rotary_share}")
         for name, known in CHOICES.items():

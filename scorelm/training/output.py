@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def save(model: Any, tokenizer: Any, config: TrainConfig, metrics: dict[str, Any
         tokenizer.save_pretrained(new)
         (new / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
         (new / "train_cfg.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
-        (new / "README.md").write_text(model_card(config, metrics), encoding="utf-8")
+        (new / "README.md").write_text(model_card(_of_the_model(config, model), metrics), encoding="utf-8")
     except OSError as error:
         shutil.rmtree(new, ignore_errors=True)
         raise ScoreError(f"{target}: cannot be written: {error.strerror or error}") from None
@@ -62,3 +62,15 @@ def _merged(model: Any) -> Any:
     import copy
 
     return copy.deepcopy(model).merge_and_unload()
+
+
+def _of_the_model(config: TrainConfig, model: Any) -> TrainConfig:
+    """Settings with what a model that was trained on from another has from that one."""
+    from scorelm.hearing import HOME, KEY
+
+    if config.model_name is not None:
+        return config
+    said = model.config
+    hears = getattr(said, KEY, None) is not None
+    positions = getattr(said, "scorelm_positions", "index")
+    return replace(config, positions=positions, heard=hears, home=getattr(said, HOME, False))
