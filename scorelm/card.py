@@ -35,9 +35,6 @@ _HEARD = """
   token's. Without scorelm's `load_model`: `inputs_embeds=model.get_input_embeddings()(shown).sum(-2)`, and the first
   `len(tokenizer)` logits are those of tokens.
 """
-_HOME = """- All music stands at home, as if its signature had neither sharps nor flats: `tokens.shown` gives, and logits are of, the
-  tokens that stand there for those of the text (`at_home` in `scorelm/notation/heard.py`).
-"""
 
 
 def model_card(config: TrainConfig, metrics: dict[str, Any]) -> str:
@@ -52,7 +49,6 @@ def model_card(config: TrainConfig, metrics: dict[str, Any]) -> str:
     calling = ""
     if config.model_name is None:
         ways = _TIMED * (config.positions == TIME) + _HEARD.lstrip("\n" * (config.positions == TIME)) * config.heard
-        ways += _HOME * (config.heard and config.home)
         calling = (_CALLED + ways) * bool(ways)
     base = config.start or config.model_name or "from scratch, on the lexemes of the score text format, version 1"
     return f"""---

@@ -42,7 +42,6 @@ class TrainConfig:
     cut: str = "lexemes"  # of a new model's text into tokens, or "joined": a duration with the pitch behind it
     positions: str = "time"  # of a new model's tokens: "time" of the music, or "index" in the text
     heard: bool = True  # each token of a new model, or of start, stands with what is heard there (notation/heard.py)
-    home: bool = False  # with heard: a new model, or start, is shown all music without sharps or flats in its signature
     rotary_share: float = 1.0  # of a head that turns with the position
     max_length: int = 1024  # a longer text is read in windows of this many tokens
     packing: bool = False  # several windows in a row, none of which sees another; pays on a GPU
@@ -90,8 +89,6 @@ class TrainConfig:
         for name in ("dropout", "ema_decay", "min_lr_ratio", "part_subsets"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
-        if self.home and not self.heard:
-            raise ConfigError("home needs heard")
         if not 0 < self.rotary_share <= 1:
             raise ConfigError(f"rotary_share must lie above 0 and be at most 1, not {self.rotary_share}")
         for name, known in CHOICES.items():

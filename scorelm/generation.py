@@ -17,19 +17,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scorelm import underway
-from scorelm.bound.lexemes import LexemeTokens
 from scorelm.bound.tokens import tokens_of_folder
 from scorelm.bound.walk import BoundTokens
 from scorelm.errors import ConfigError
 from scorelm.notation import heard
-from scorelm.notation.heard import Ear, at_home
+from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import END_OF_TEXT, joined
 from scorelm.notation.model import Score
 from scorelm.notation.plan import Plan
 from scorelm.notation.positions import Clock
 from scorelm.notation.sound import Sound
 from scorelm.notation.writer import write
-from scorelm.readers import Orders, Reader, in_order, open_reader, token_of
+from scorelm.readers import Reader, open_reader, token_of
 from scorelm.sampling import Sampling
 from scorelm.underway import Context, Text, Ways
 from scorelm.ways import log_sum
@@ -74,9 +73,6 @@ class Student:
             raise ConfigError(f"{folder}: was taught to hear other things ({hears}) than this version tells")
         self.hears = hears is not None
         self.heard_from = config["vocab_size"] - heard.ROWS  # the first row of what is heard
-        self.at_home: Orders | None = None  # by the fifths of the signature; see ``at_home``
-        if config.get("scorelm_home") and isinstance(self.tokens, LexemeTokens):
-            self.at_home = np.array(at_home(self.tokens.tokens))
         self.vllm: VllmEngine | None = None
         if engine == "vllm":
             self.vllm = self._open_vllm(folder)
@@ -96,7 +92,7 @@ class Student:
 
     def clock(self) -> Clock | None:
         """What follows a text for the model; None where it asks for nothing of the music."""
-        return Ear(self.at_home is not None) if self.hears else Clock() if self.timed else None
+        return Ear() if self.hears else Clock() if self.timed else None
 
     def measures(self, prompt: str | Plan = "|", *, seed: int, **options: Any) -> Iterator[str]:
         """Continue a text to its end; yields it piece by piece, each up to a "|", the prompt's measures first.
@@ -157,7 +153,7 @@ class Student:
             contexts = [text.context for text in texts]
             logits = self.reader.step(rows, [c.ids[-1] for c in contexts], [c.positions[-1] for c in contexts])
             for row, text, found in zip(rows, texts, logits):
-                if not text.take(in_order(found, text.context.order)):
+                if not text.take(found):
                     groups[row // tries].texts[row % tries] = self._back(row, text)
                 elif text.shorten():
                     self.reader.restart(row, text.context.ids[:-1], text.context.positions[:-1])
@@ -233,8 +229,7 @@ class Student:
             while rows:
                 going = [contexts[row] for row in rows]
                 logits = self.reader.step(rows, [c.ids[-1] for c in going], [c.positions[-1] for c in going])
-                for row, shown in zip(rows, logits):
-                    found = in_order(shown, contexts[row].order)
+                for row, found in zip(rows, logits):
                     ids = walks[row].choices()
                     token = int(ids[sampling.choose(found[ids], chances[row])])
                     lexemes = walks[row].push(token)
@@ -257,24 +252,20 @@ class Student:
         """-log p of every token behind a text's first one and of its end, in nats: as the model is, not as it is
         sampled. bound: of the tokens that may come alone; ValueError where the text is not sound."""
         context = Context(self)
-        tokens: list[int] = []
-        orders = []
-        for token, lexemes in (*self.tokens.encode(text), (self.tokens.end, (END_OF_TEXT,))):
-            if token is not None:
-                tokens.append(token)
-                orders.append(context.order)
-            context.append(token, lexemes)
+        context.read(text)
+        context.append(self.tokens.end, (END_OF_TEXT,))
         ids, where = context.ids, context.positions
         out: list[float] = []
         done, start = 1, 0
         walk = self.tokens.walk(Sound("|"), fresh=True) if bound else None
+        tokens = [token_of(shown) for shown in ids]
         if walk:
             walk.push(tokens[0])
         while done < len(ids):
             window = ids[start : start + underway.CONTEXT]
             logits = self.reader.read(window[:-1], where[start : start + len(window) - 1])
             for at in range(done - start, len(window)):
-                row = in_order(logits[at - 1], orders[start + at])
+                row = logits[at - 1]
                 token = tokens[start + at]
                 out.append(log_sum(row[walk.choices()] if walk else row) - float(row[token]))
                 if walk:

@@ -16,7 +16,6 @@ import torch
 from scorelm.notation import heard
 
 KEY = "scorelm_heard"  # of a model's config: the fingerprint of what it hears
-HOME = "scorelm_home"  # of a model's config: it hears all music at home
 
 
 class Summed(torch.nn.Embedding):
@@ -48,9 +47,7 @@ def deafen(model: Any) -> None:
     model.get_input_embeddings().__class__ = torch.nn.Embedding
     model.get_output_embeddings().__class__ = torch.nn.Linear
     model.resize_token_embeddings(model.config.vocab_size - heard.ROWS, mean_resizing=False)
-    for key in (KEY, HOME):
-        if hasattr(model.config, key):
-            delattr(model.config, key)
+    delattr(model.config, KEY)
 
 
 def begin_to_hear(model: Any, tokens: int) -> None:

@@ -38,7 +38,7 @@ def fitting(name: str, model: Any, tokenizer: Any) -> Tokens:
     hears = getattr(model.config, "scorelm_heard", None)
     if hears not in (None, heard.fingerprint()):
         raise ConfigError(f"model {name!r}: was taught to hear other things ({hears}) than this version tells")
-    tokens = Tokens(tokenizer, is_timed(model.config), hears is not None, getattr(model.config, "scorelm_home", False))
+    tokens = Tokens(tokenizer, is_timed(model.config), hears is not None)
     expected = getattr(model.config, "scorelm_vocabulary", None)
     if expected is not None:
         try:

@@ -20,14 +20,6 @@ Shown = int | tuple[int, ...]  # a token, or a token and what is heard behind it
 Logits = np.ndarray[Any, np.dtype[np.float32]]
 
 
-Orders = np.ndarray[Any, np.dtype[np.int_]]
-
-
-def in_order(logits: Logits, order: Orders | None) -> Logits:
-    """Logits of a text's tokens, from those of the tokens that stand for them; None: these are the same."""
-    return logits if order is None else logits[order]
-
-
 def token_of(shown: Shown) -> int:
     """The token alone."""
     return shown if isinstance(shown, int) else shown[0]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scorelm.notation.heard import Ear, at_home
+from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import END_OF_TEXT, LEXEME_PATTERN, PADDING, STRING_PATTERN
 from scorelm.notation.positions import positions_of_tokens
 from scorelm.vocabulary import JOINED_DURATIONS, JOINED_PITCHES, Vocabulary
@@ -59,14 +59,13 @@ TIME = "time"  # a model whose config says so in scorelm_positions turns its att
 class Tokens:
     """How texts become a model's input.
 
-    timed: its positions are moments of the music; heard: it is shown what is heard (``notation.heard``); home: all of
-        it at home. Then its tokens are the project's
+    timed: its positions are moments of the music; heard: it is shown what is heard (``notation.heard``). Then its tokens
+        are the project's
     """
 
     tokenizer: Any
     timed: bool = False
     heard: bool = False
-    home: bool = False
 
     @property
     def end(self) -> int:
@@ -86,23 +85,18 @@ class Tokens:
         return positions_of_tokens(self.vocabulary.tokens[i] for i in ids) if self.timed else None
 
     def shown(self, ids: Sequence[int] | Ids) -> tuple[Ids, list[float] | None]:
-        """What the model is shown of a text: (time,) ids, or (time, 1 + features) where it hears; and ``positions``.
-
-        At home the ids are of the tokens that stand for the text's there, read and written.
-        """
+        """What the model is shown of a text: (time,) ids, or (time, 1 + features) where it hears; and ``positions``."""
         if not self.heard:
             return np.array(ids, np.int32), self.positions(ids)
-        ear = Ear(self.home)
+        ear = Ear()
         tokens, first = self.vocabulary.tokens, len(self.vocabulary)
-        shown = at_home(tokens)
         positions: list[float] = []
         rows: list[tuple[int, ...]] = []
         for token in ids:
-            at = shown[ear.fifths][token]
             for lexeme in tokens[token]:
                 position = ear.push(lexeme)
             positions.append(position)
-            rows.append((at, *(first + row for row in ear.heard())))
+            rows.append((token, *(first + row for row in ear.heard())))
         return np.array(rows, np.int16), positions if self.timed else None
 
 

@@ -21,7 +21,7 @@ from scorelm.notation.reader import parse
 from scorelm.notation.sound import Sound
 from scorelm.notation.transform import extract, strip
 from scorelm.notation.writer import write
-from scorelm.readers import Logits, Orders, Shown
+from scorelm.readers import Logits, Shown
 from scorelm.sampling import Sampling
 from scorelm.ways import log_sum, successors
 
@@ -57,19 +57,12 @@ class Context:
     def append(self, token: int | None, lexemes: Sequence[str]) -> None:
         """A token, and the lexemes that it writes; it is None where the model knows none for them."""
         moment = 0.0
-        shown = token if token is None or self.order is None else int(self.order[token])
         for lexeme in lexemes if self.clock else ():
             moment = self.clock.push(lexeme)
         if token is not None:
             heard = self.clock.heard() if isinstance(self.clock, Ear) else ()
-            self.ids.append((shown, *(self.student.heard_from + row for row in heard)) if heard else shown)
+            self.ids.append((token, *(self.student.heard_from + row for row in heard)) if heard else token)
             self.positions.append(moment if self.student.timed else float(len(self.positions)))
-
-    @property
-    def order(self) -> Orders | None:
-        """The token that stands here for each token; None: itself."""
-        at_home = self.student.at_home
-        return None if at_home is None or not isinstance(self.clock, Ear) else at_home[self.clock.fifths]
 
     def shorten(self) -> None:
         """Half of what may be read at most."""

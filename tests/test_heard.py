@@ -12,19 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import GPTNeoXForCausalLM
 
-from scorelm import evaluate
 from scorelm.config import TrainConfig
 from scorelm.errors import ConfigError
 from scorelm.generation import Student
-from scorelm.notation.heard import FEATURES, NOTHING, OTHER, REST, ROWS, Ear, at_home
+from scorelm.notation.heard import FEATURES, NOTHING, OTHER, REST, ROWS, Ear
 from scorelm.notation.lexemes import LEXEMES, cut
 from scorelm.notation.positions import positions
-from scorelm.notation.reader import parse
-from scorelm.notation.sound import sound_problems
-from scorelm.notation.transform import transpose
-from scorelm.notation.writer import write
 from scorelm.pretrained import load_model
-from scorelm.tokenizer import Tokens, build_tokenizer
 from scorelm.training.models import new_model, started
 from scorelm.training.output import save
 from tests.conftest import UNTRAINED
@@ -138,40 +132,3 @@ def test_other_things_than_a_model_was_taught_are_refused(tiny_model: Path, tmp_
     for load in (load_model, Student):
         with pytest.raises(ConfigError, match="was taught to hear other things"):
             load(str(tmp_path / "model"))
-
-
-@pytest.mark.parametrize("cut_into", ["lexemes", "joined"])
-def test_at_home_all_keys_are_one(cut_into: str, chorales: list[str]) -> None:
-    tokens = Tokens(build_tokenizer(cut_into), timed=True, heard=True, home=True)
-    for order in at_home(tokens.vocabulary.tokens):
-        assert sorted(order) == list(range(len(tokens.vocabulary)))
-    text = chorales[0]
-    home, places = tokens.shown(tokens.encode(write(transpose(parse(text), "m3"))))  # three sharps
-    assert tokens.vocabulary.ids["K0"] in home[:, 0]
-    found, where = tokens.shown(tokens.encode(text))
-    key = found[:, 0] == tokens.vocabulary.ids["K3"]
-    assert key.sum() == 1 and where == places
-    found[key, 0] = tokens.vocabulary.ids["K0"]
-    assert np.array_equal(found, home)
-    assert not np.array_equal(found, replace(tokens, home=False).shown(tokens.encode(text))[0])
-
-
-@pytest.fixture(scope="module")
-def homely(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that is at home."""
-    folder = str(tmp_path_factory.mktemp("home") / "model")
-    config = TrainConfig(
-        output_dir=folder, hidden_size=32, num_layers=1, num_heads=2, intermediate_size=32, home=True, cut="joined"
-    )
-    save(*new_model(config), config, UNTRAINED)
-    return Path(folder)
-
-
-def test_what_is_written_at_home_is_in_its_own_key(homely: Path, chorales: list[str]) -> None:
-    text = chorales[1]
-    losses = evaluate.load(str(homely)).losses(text)
-    engines = [Student(homely, engine) for engine in ("numpy", "transformers")]
-    for student in engines:
-        np.testing.assert_allclose(student.losses(text), losses, rtol=1e-3, atol=1e-3)
-    written = ["".join(student.measures("|K3", seed=1, measures=2)) for student in engines]
-    assert written[0] == written[1] and sound_problems(written[0]) == []

@@ -7,19 +7,13 @@ is worked out here and shown to the student beside each lexeme, so that its laye
     FEATURES      what is heard, and how many values it may have
     Ear           follows a text; ``heard`` is a row for each feature, of one table of ``ROWS``
     moved_rows    where each row goes in another key
-
-At home, all music is shown as if it had neither sharps nor flats in its signature: what a model learns of one key it
-knows of all.
-
-    at_home       the token that stands for each token there
 """
 
 from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -30,7 +24,7 @@ from scorelm.notation.positions import Clock
 
 NEIGHBOURS = (1, 2, 3)  # parts above and below that are listened to
 NOTHING, REST, OTHER = range(3)  # the first values of a pitch: no note, a rest, one that has no value
-_OCTAVES = range(2, 8)  # that have values
+_OCTAVES = range(2, 8)
 _PITCHES = {p: OTHER + 1 + i for i, p in enumerate(p for p in PITCHES if PITCH_OF[p][1] in _OCTAVES)}
 _LETTERS = "CDEFGAB"
 _FIFTHS = {p: "FCGDAEB".index(step) - 1 + 7 * alter for p, (step, _, alter) in PITCH_OF.items()}
@@ -50,7 +44,6 @@ _MOST_SINCE = 64  # quarters
 _MOST_PARTS = 15
 _MOST_STEPS = 16  # of an interval
 _MOST_FIFTHS = 9  # from the tonic of the key signature's major key
-MOST_KEYS = 7  # sharps or flats
 
 _PITCH = OTHER + 1 + len(_PITCHES)
 _INTERVAL = 2 * _MOST_STEPS + 2
@@ -126,10 +119,9 @@ class _Part:
 
 
 class Ear:
-    """Follows a text lexeme by lexeme; any text, also one that breaks the format. home: hears it at home"""
+    """Follows a text lexeme by lexeme; any text, also one that breaks the format."""
 
-    def __init__(self, home: bool = False) -> None:
-        self.home = home
+    def __init__(self) -> None:
         self.clock = Clock()
         self.parts: list[_Part] = []
         self.here = 0  # the part
@@ -221,30 +213,18 @@ class Ear:
                     place = number, octave - its_octave
                     part.doubles[place] = part.doubles.get(place, 0) + 1
 
-    @property
-    def key_here(self) -> int | None:
-        """Fifths of the signature that is in force for the part."""
-        own = self.parts[self.here].key if self.parts else None
-        return self.key if own is None else own
-
-    @property
-    def fifths(self) -> int:
-        """How far the next lexeme is from home, for ``at_home``."""
-        return 0 if self.clock.in_string or not self.home else _bounded(self.key_here)
-
     def heard(self) -> tuple[int, ...]:
         """A row for each of FEATURES: what is heard where the next lexeme stands."""
         clock, now = self.clock, self.clock.now
         part = self.parts[self.here] if self.parts else _Part()
-        key = self.key_here
-        shown = _VALUES[_bounded(key)] if self.home else _VALUES[0]  # of pitches
+        key = self.key if part.key is None else part.key
         length = clock.nominal if clock.declared is None else clock.declared
         since = now - self.fermata
         above = [self._above(k, part, now, key) for k in NEIGHBOURS]
         note, *_ = above[0]
         doubled, doubled_until = self._doubled(part, now)
         values = (
-            0 if key is None else 8 if self.home else min(15, max(1, key + 8)),
+            0 if key is None else min(15, max(1, key + 8)),
             _LENGTHS.get(round(_PER_QUARTER * clock.held * clock.ratios[-1]), 0),
             _sixteenths(clock.nominal, _MOST_SIXTEENTHS),
             _sixteenths(now - clock.start, _MOST_SIXTEENTHS),
@@ -255,20 +235,17 @@ class Ear:
             int(part.tied),
             int(note is not None and note.fermata),
             min(int(since), _MOST_SINCE) if since >= 0 else _MOST_SINCE + 1,
-            shown[part.value],
-            shown[part.before],
+            part.value,
+            part.before,
             _degree(part.last, key),
-            *(shown[found[1]] for found in above),
+            *(found[1] for found in above),
             *(found[2] for found in above),
             *(found[3] for found in above),
-            *(shown[found[4]] for found in above),
+            *(found[4] for found in above),
             *(found[5] for found in above),
             *(found[6] for found in above),
-            *(
-                shown[self.parts[self.here + k].value] if self.here + k < len(self.parts) else NOTHING
-                for k in NEIGHBOURS
-            ),
-            shown[doubled],
+            *(self.parts[self.here + k].value if self.here + k < len(self.parts) else NOTHING for k in NEIGHBOURS),
+            doubled,
             doubled_until,
         )
         return tuple(map(int.__add__, _OFFSETS, values))
@@ -313,58 +290,6 @@ class Ear:
             step, octave, alter = PITCH_OF[note.pitch]
             value = _PITCHES.get(LEXEME_OF.get((step, octave + octaves, alter), ""), OTHER)
         return value, 1 + _sixteenths(note.end - now, _MOST_LEFT)
-
-
-def _bounded(key: int | None) -> int:
-    """A key as far as tables go."""
-    return 0 if key is None else max(-MOST_KEYS, min(MOST_KEYS, key))
-
-
-def _at_home(lexeme: str, fifths: int, octaves: range) -> str:
-    """A pitch's lexeme, moved by the least interval that takes a major key so many fifths away to C. What leaves the
-    octaves, or needs a double sharp, comes in again at the other end: no two go to the same."""
-    step, octave, alter = PITCH_OF[lexeme]
-    before = 7 * octave + _LETTERS.index(step)
-    steps = (-4 * fifths + 3) % 7 - 3
-    after = 7 * octaves.start + (before - 7 * octaves.start + steps) % (7 * len(octaves))
-    places = [_FIFTHS[LEXEME_OF[_LETTERS[at % 7], at // 7, 0]] for at in (before, after)]
-    moved = places[0] + 7 * alter - fifths - places[1]  # sharps are seven fifths each
-    return LEXEME_OF[_LETTERS[after % 7], after // 7, (moved // 7 + 1) % 3 - 1]
-
-
-@cache
-def at_home(tokens: Sequence[tuple[str, ...]]) -> tuple[tuple[int, ...], ...]:
-    """For each token the one that stands for it at home, by the fifths of the signature: [0] to [7], [-7] to [-1].
-
-    tokens: each as its lexemes
-    """
-    ids = {token: number for number, token in enumerate(tokens)}
-    octaves: dict[str, range] = {}  # of the tokens that are alike but for their pitch
-    for token in tokens:
-        if token[-1] in PITCH_OF:
-            octave = PITCH_OF[token[-1]][1]
-            known = octaves.get("".join(token[:-1]), range(octave, octave + 1))
-            octaves["".join(token[:-1])] = range(min(octave, known.start), max(octave + 1, known.stop))
-
-    def home(token: tuple[str, ...], fifths: int) -> int:
-        *before, last = token
-        if last in PITCH_OF:
-            last = _at_home(last, fifths, octaves["".join(before)])
-        return ids[*before, last]
-
-    return tuple(tuple(home(token, fifths) for token in tokens) for fifths in (*range(8), *range(-7, 0)))
-
-
-def _values() -> list[list[int]]:
-    """What a pitch's value becomes at home, by the fifths of the signature, as ``at_home`` has them."""
-    out = []
-    for fifths in (*range(8), *range(-7, 0)):
-        moved = {row: _PITCHES[_at_home(p, fifths, _OCTAVES)] for p, row in _PITCHES.items()}
-        out.append([moved.get(value, value) for value in range(_PITCH)])
-    return out
-
-
-_VALUES = _values()
 
 
 def fingerprint() -> str:

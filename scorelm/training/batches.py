@@ -152,8 +152,7 @@ class Batches:
         """The intervals to a text's keys, and its number of parts."""
         if number not in self.variants:
             score = parse(self.corpus.row(number)[0])
-            keys = self.config.transpose and not self.tokens.home  # at home all keys are one
-            self.variants[number] = intervals_of(score) if keys else ["P1"], len(score.parts)
+            self.variants[number] = intervals_of(score) if self.config.transpose else ["P1"], len(score.parts)
         return self.variants[number]
 
     def _in_key(self, number: int, interval: str, parts: tuple[int, ...] | None = None) -> list[Window]:

@@ -21,10 +21,10 @@ TARGETS = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]  # GPT-
 def prepare_model(config: TrainConfig) -> tuple[Any, Tokens]:
     """The model and its tokens. ConfigError where it cannot be had or does not fit its tokenizer."""
     if config.start is not None:
-        return started(config.start, config.dropout, config.add_layers, config.heard, config.home)
+        return started(config.start, config.dropout, config.add_layers, config.heard)
     if config.model_name is None:
         model, tokenizer = new_model(config)
-        return model, Tokens(tokenizer, is_timed(model.config), config.heard, config.home)
+        return model, Tokens(tokenizer, is_timed(model.config), config.heard)
     model, tokens = _loaded(config)
     if config.extend_vocabulary:
         extend_vocabulary(model, tokens.tokenizer)
@@ -37,7 +37,7 @@ def new_model(config: TrainConfig) -> tuple[Any, Any]:
     """A GPT-NeoX of the config's sizes with random weights, and the tokenizer of the lexemes."""
     from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
-    from scorelm.hearing import HOME, begin_to_hear
+    from scorelm.hearing import begin_to_hear
 
     tokenizer = build_tokenizer(config.cut)
     model = GPTNeoXForCausalLM(
@@ -68,19 +68,14 @@ def new_model(config: TrainConfig) -> tuple[Any, Any]:
         model.config.scorelm_positions = TIME
     if config.heard:
         begin_to_hear(model, len(tokenizer))
-    if config.home:
-        setattr(model.config, HOME, True)
     return model, tokenizer
 
 
-def started(
-    folder: str, dropout: float = 0.0, add_layers: int = 0, heard: bool = False, home: bool = False
-) -> tuple[Any, Tokens]:
-    """The model of a folder of train.py, to be trained on, deeper by some layers. heard: one that hears, or learns to;
-    home: at home"""
+def started(folder: str, dropout: float = 0.0, add_layers: int = 0, heard: bool = False) -> tuple[Any, Tokens]:
+    """The model of a folder of train.py, to be trained on, deeper by some layers. heard: one that hears, or learns to"""
     import torch
 
-    from scorelm.hearing import HOME, begin_to_hear
+    from scorelm.hearing import begin_to_hear
 
     if not Path(folder, "config.json").is_file():
         raise ConfigError(f"{folder}: holds no model of train.py")
@@ -88,9 +83,6 @@ def started(
     if heard and not tokens.heard:
         begin_to_hear(model, len(tokens.vocabulary))
         tokens = replace(tokens, heard=True)
-    if home and not tokens.home:
-        setattr(model.config, HOME, True)
-        tokens = replace(tokens, home=True)
     if add_layers:
         deepen(model, add_layers)
     model.config.hidden_dropout = dropout

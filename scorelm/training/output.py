@@ -66,11 +66,11 @@ def _merged(model: Any) -> Any:
 
 def _of_the_model(config: TrainConfig, model: Any) -> TrainConfig:
     """Settings with what a model that was trained on from another has from that one."""
-    from scorelm.hearing import HOME, KEY
+    from scorelm.hearing import KEY
 
     if config.model_name is not None:
         return config
     said = model.config
     hears = getattr(said, KEY, None) is not None
     positions = getattr(said, "scorelm_positions", "index")
-    return replace(config, positions=positions, heard=hears, home=getattr(said, HOME, False))
+    return replace(config, positions=positions, heard=hears)
