@@ -23,7 +23,7 @@ It loads with `AutoModelForCausalLM`, but is shown more of a text than token ids
 from scorelm.pretrained import load_model
 
 model, tokens = load_model("FOLDER")
-shown, positions = tokens.shown(tokens.encode(text))  # (time, ...), (time,)
+shown, positions = tokens.shown(tokens.encode(text))  # (time,) or (time, 1 + features), (time,)
 ```
 """
 _TIMED = """
@@ -32,8 +32,8 @@ _TIMED = """
 """
 _HEARD = """
 - With each token stands what is heard there (`scorelm/notation/heard.py`): rows of the embedding that are added to the
-  token's. Without scorelm's `load_model`: `inputs_embeds=model.get_input_embeddings()(shown).sum(-2)`, and the first
-  `len(tokenizer)` logits are those of tokens.
+  token's. Without scorelm's `load_model`: `inputs_embeds=model.get_input_embeddings()(torch.tensor(shown).int()).sum(-2)`,
+  and the first `len(tokenizer)` logits are those of tokens.
 """
 
 
