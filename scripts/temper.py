@@ -9,6 +9,7 @@ MODEL, and is whole or as it was.
 
 from __future__ import annotations
 
+import argparse
 import math
 import shutil
 import sys
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from scorelm import cli
 from scorelm.dataset import read_rows
 from scorelm.evaluate import load
 
@@ -25,8 +27,7 @@ TRIED = (1.0, 1.1, 1.2)
 NORM = ("gpt_neox.final_layer_norm.weight", "gpt_neox.final_layer_norm.bias")
 
 
-def main() -> int:
-    source, out = map(Path, sys.argv[1:])
+def main(source: Path, out: Path) -> int:
     judge = load(str(source))
     rows = read_rows("dataset", "validation")
     quarters = sum(row["quarters"] for row in rows)
@@ -63,4 +64,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("MODEL", "OUT"):
+        parser.add_argument(name, type=Path)
+    options = parser.parse_args()
+    sys.exit(cli.run("temper.py", lambda: main(options.MODEL, options.OUT)))
