@@ -71,6 +71,17 @@ class Spelled:
     places: list[float]
     heard: list[tuple[int, ...]] = field(default_factory=list)
 
+    def put(self, token: str, place: float, heard: tuple[int, ...] | None = None, joined: bool = True) -> None:
+        """One more token. joined: a note and its length are one"""
+        if joined and self.tokens and _one_note(self.tokens[-1], token):
+            token = self.tokens.pop() + token
+            self.places.pop()
+            del self.heard[len(self.tokens) :]
+        self.tokens.append(token)
+        self.places.append(place)
+        if heard is not None:
+            self.heard.append(heard)
+
 
 def spell(text: str, name: str, merges: list[tuple[str, str]]) -> Spelled:
     if name == "abc-heard":
@@ -106,12 +117,7 @@ def with_lengths(spelled: Spelled) -> Spelled:
     """A pitch and its length, wherever they stand in a row, are one token."""
     out = Spelled([], [])
     for token, place in zip(spelled.tokens, spelled.places):
-        if out.tokens and _one_note(out.tokens[-1], token):
-            out.tokens[-1] += token
-            out.places[-1] = place
-        else:
-            out.tokens.append(token)
-            out.places.append(place)
+        out.put(token, place)
     return out
 
 
@@ -120,13 +126,7 @@ def heard(lexemes: list[str], joined: bool) -> Spelled:
     ear, out = Ear(), Spelled([], [])
     for lexeme in lexemes:
         place = ear.push(lexeme)
-        if joined and out.tokens and _one_note(out.tokens[-1], lexeme):
-            out.tokens[-1] += lexeme
-            out.places[-1], out.heard[-1] = place, ear.heard()
-        else:
-            out.tokens.append(lexeme)
-            out.places.append(place)
-            out.heard.append(ear.heard())
+        out.put(lexeme, place, ear.heard(), joined)
     return out
 
 
@@ -143,13 +143,7 @@ def abc_heard(tokens: list[Placed]) -> Spelled:
                 ear.push(";")
         elif token in IDS and token not in _OF_EVENTS:
             ear.push(token)
-        if out.tokens and _one_note(out.tokens[-1], token):
-            out.tokens[-1] += token
-            out.places[-1], out.heard[-1] = place, ear.heard()
-        else:
-            out.tokens.append(token)
-            out.places.append(place)
-            out.heard.append(ear.heard())
+        out.put(token, place, ear.heard())
     return out
 
 
