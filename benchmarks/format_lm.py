@@ -37,7 +37,7 @@ from other_formats import FORMATS, Placed, abc_in_time
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
 from scorelm.config import TrainConfig
-from scorelm.hearing import begin_to_hear
+from scorelm.hearing import begin
 from scorelm.likelihood import Piece, bits_per_quarter
 from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import DURATIONS, IDS, PITCHES, cut
@@ -243,7 +243,7 @@ def run(name: str, dataset: Path, minutes: float, seed: int) -> dict[str, object
         )
     )  # fmt: skip
     if hears:
-        begin_to_hear(model, MOST_TOKENS)
+        begin(model, [("",)] * MOST_TOKENS, False)
     optimizers = build_optimizers(model, CONFIG, "muon")
     averaged = Averaged(model, CONFIG.ema_decay)
     used, tokens, step, judged, best = 0.0, 0, 0, 0, float("inf")

@@ -42,6 +42,7 @@ class TrainConfig:
     cut: str = "lexemes"  # of a new model's text into tokens, or "joined": a duration with the pitch behind it
     positions: str = "time"  # of a new model's tokens: "time" of the music, or "index" in the text
     heard: bool = True  # each token of a new model, or of start, stands with what is heard there (notation/heard.py)
+    related: bool = True  # where it hears, pitches are judged by their intervals to that, too (related.py)
     rotary_share: float = 1.0  # of a head that turns with the position
     max_length: int = 1024  # a longer text is read in windows of this many tokens
     packing: bool = False  # several windows in a row, none of which sees another; pays on a GPU

@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from scorelm import related
 from scorelm.errors import ConfigError
-from scorelm.notation import heard
 from scorelm.safetensors import read_safetensors
+from scorelm.vocabulary import Vocabulary
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -43,7 +44,13 @@ class Engine:
         self.hidden: int = config["hidden_size"]
         self.layers: int = config["num_hidden_layers"]
         self.size = self.hidden // self.heads  # of a head
-        self.hears = config.get("scorelm_heard") is not None
+        self.heard, relates = related.rows_behind(str(folder), config)  # rows of what is heard
+        self.tokens = config["vocab_size"] - self.heard - relates
+        self.related: related.Related | None = None
+        if relates:
+            self.related = related.Related()
+            pitches = related.numbers(Vocabulary.read(folder).tokens)
+            self.pitches, self.number = np.array(list(pitches)), np.array(list(pitches.values()))
         self.epsilon = np.float32(config.get("layer_norm_eps", 1e-5))
         rope = config.get("rope_parameters") or {}
         turned = int(self.size * rope.get("partial_rotary_factor", config.get("rotary_pct", 0.25)))
@@ -58,8 +65,7 @@ class Engine:
     def _fold(self, weights: dict[str, Array]) -> None:
         self.embedding = weights["gpt_neox.embed_in.weight"]  # (vocabulary, hidden)
         out = weights.get("embed_out.weight", weights.get("lm_head.weight", self.embedding))
-        if self.hears:
-            out = out[: -heard.ROWS]
+        out = np.concatenate([out[: self.tokens], out[self.tokens + self.heard :]])
         self.into: list[tuple[Array, Array]] = []  # (3 hidden + intermediate, hidden): q, k, v, MLP
         self.out: list[tuple[Array, Array]] = []  # (hidden, hidden + intermediate)
         for number in range(self.layers):
@@ -137,10 +143,14 @@ class Session:
 
     def read(self, row: int, ids: Sequence[Any], positions: Sequence[float], every: bool = False) -> Array:
         """Append tokens to one row; logits behind the last, (vocabulary,), or every one, (tokens, vocabulary)."""
-        return self.read_vectors(row, self.engine.embed(ids), positions, every)
+        x = self._read(row, self.engine.embed(ids), positions)
+        return self._logits(x, ids) if every else self._logits(x[-1:], ids[-1:])[0]
 
-    def read_vectors(self, row: int, x: Array, positions: Sequence[float], every: bool = False) -> Array:
+    def read_vectors(self, row: int, x: Array, positions: Sequence[float]) -> Array:
         """``read`` of what is no token, (time, hidden)."""
+        return self._logits(self._read(row, x, positions)[-1:])[0]
+
+    def _read(self, row: int, x: Array, positions: Sequence[float]) -> Array:
         engine, start, count = self.engine, int(self.lengths[row]), len(x)
         if start + count > self.room:
             raise ValueError(f"{start + count} tokens do not fit into {self.room}")
@@ -156,7 +166,7 @@ class Session:
             mixed = _softmax(q @ keys[:, :until].transpose(0, 2, 1) + hidden) @ values[:, :until]
             x = self._out(layer, x, mixed.transpose(1, 0, 2).reshape(count, -1), h)
         self.lengths[row] = until
-        return self._logits(x) if every else self._logits(x[-1:])[0]
+        return x
 
     def step(self, ids: Sequence[Any], positions: Sequence[float]) -> Array:
         """Append a token to each of the first rows; logits, (rows, vocabulary)."""
@@ -182,7 +192,7 @@ class Session:
             mixed = _softmax(scores) @ values[:, :, :longest]
             x = self._out(layer, x, mixed.reshape(len(x), -1), h)
         ends += 1  # of the session too: it is a view
-        return self._logits(x)
+        return self._logits(x, ids)
 
     def _turn(self, positions: Array) -> tuple[Array, Array]:
         angles = positions[:, None, None] * self.engine.frequencies
@@ -205,11 +215,21 @@ class Session:
         y += x
         return y
 
-    def _logits(self, x: Array) -> Array:
-        weight, bias = self.engine.head
-        y: Array = _unit(x, self.engine.epsilon) @ weight.T
+    def _logits(self, x: Array, ids: Sequence[Any] = ()) -> Array:
+        """(rows, hidden) -> (rows, tokens). ids: the tokens behind which x stands, with what is heard there"""
+        engine = self.engine
+        weight, bias = engine.head
+        y: Array = _unit(x, engine.epsilon) @ weight.T
         y += bias
-        return y
+        if engine.related is None:
+            return y
+        logits, said = y[:, : engine.tokens], y[:, engine.tokens :]
+        shown = np.asarray(ids)
+        if shown.ndim == 2:
+            said = np.concatenate([said, np.zeros((len(x), 1), np.float32)], axis=1)
+            added = engine.related.added(said, shown[:, 1:] - engine.tokens)
+            logits[:, engine.pitches] += added[:, engine.number]
+        return logits
 
 
 def _unit(x: Array, epsilon: np.float32) -> Array:

@@ -20,7 +20,6 @@ from scorelm import underway
 from scorelm.bound.tokens import tokens_of_folder
 from scorelm.bound.walk import BoundTokens
 from scorelm.errors import ConfigError
-from scorelm.notation import heard
 from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import END_OF_TEXT, joined
 from scorelm.notation.model import Score
@@ -29,6 +28,7 @@ from scorelm.notation.positions import Clock
 from scorelm.notation.sound import Sound
 from scorelm.notation.writer import write
 from scorelm.readers import Reader, open_reader, token_of
+from scorelm.related import rows_behind
 from scorelm.sampling import Sampling
 from scorelm.underway import Context, Text, Ways
 from scorelm.ways import log_sum
@@ -68,11 +68,9 @@ class Student:
             raise ConfigError(f"{folder / 'config.json'}: cannot be read: {error}") from None
         self.tokens: BoundTokens = tokens_of_folder(folder, config)
         self.timed = config.get("scorelm_positions") == "time"
-        hears = config.get("scorelm_heard")
-        if hears not in (None, heard.fingerprint()):
-            raise ConfigError(f"{folder}: was taught to hear other things ({hears}) than this version tells")
-        self.hears = hears is not None
-        self.heard_from = config["vocab_size"] - heard.ROWS  # the first row of what is heard
+        rows = rows_behind(str(folder), config)
+        self.hears = rows[0] > 0
+        self.heard_from = config["vocab_size"] - sum(rows)  # the first row of what is heard
         self.vllm: VllmEngine | None = None
         if engine == "vllm":
             self.vllm = self._open_vllm(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scorelm.errors import ConfigError
-from scorelm.notation import heard
+from scorelm.related import rows_behind
 from scorelm.tokenizer import Tokens, is_timed
 
 
@@ -24,7 +24,8 @@ def load_model(name: str, **options: Any) -> tuple[Any, Tokens]:
     except (OSError, ValueError) as error:
         raise ConfigError(f"model {name!r}: {' '.join(str(error).split())[:300]}") from None
     tokens = fitting(name, model, tokenizer)
-    hear(model)
+    if tokens.heard:
+        hear(model, tokens.vocabulary.tokens)
     return model, tokens
 
 
@@ -35,10 +36,8 @@ def fitting(name: str, model: Any, tokenizer: Any) -> Tokens:
         raise ConfigError(f"model {name!r}: its tokenizer has {len(tokenizer)} tokens, the model {known}")
     if tokenizer.eos_token_id is None:
         raise ConfigError(f"model {name!r}: its tokenizer has no end of text")
-    hears = getattr(model.config, "scorelm_heard", None)
-    if hears not in (None, heard.fingerprint()):
-        raise ConfigError(f"model {name!r}: was taught to hear other things ({hears}) than this version tells")
-    tokens = Tokens(tokenizer, is_timed(model.config), hears is not None)
+    hears, _ = rows_behind(f"model {name!r}", vars(model.config))
+    tokens = Tokens(tokenizer, is_timed(model.config), hears > 0)
     expected = getattr(model.config, "scorelm_vocabulary", None)
     if expected is not None:
         try:

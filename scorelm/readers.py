@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from scorelm.errors import ConfigError
+from scorelm.related import HEARS
+from scorelm.vocabulary import Vocabulary
 
 ENGINES = ("numpy", "transformers", "vllm")  # the last one is no reader: it draws tokens itself
 Shown = int | tuple[int, ...]  # a token, or a token and what is heard behind it
@@ -93,7 +95,8 @@ class TransformersReader:
             self.model: Any = GPTNeoXForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
         except (OSError, ValueError) as error:
             raise ConfigError(f"{folder}: cannot be loaded: {' '.join(str(error).split())[:300]}") from None
-        hear(self.model)
+        if hasattr(self.model.config, HEARS):  # then its tokens are the project's
+            hear(self.model, Vocabulary.read(folder).tokens)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model.eval().to(self.device)
 

@@ -53,7 +53,9 @@ def chorales() -> list[str]:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a model that has learnt nothing, as train.py writes one."""
+    """The folder of a model that knows nothing but makes use of all that it is shown, as train.py writes one."""
+    import torch
+
     from scorelm.config import TrainConfig
     from scorelm.training.models import new_model
     from scorelm.training.output import save
@@ -63,5 +65,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         hidden_size=16, num_layers=1, num_heads=2, intermediate_size=32,
     )  # fmt: skip
     model, tokenizer = new_model(config)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[len(tokenizer) :].normal_(
+            0, 0.2, generator=torch.Generator().manual_seed(0)
+        )
     save(model, tokenizer, config, UNTRAINED)
     return Path(config.output_dir)

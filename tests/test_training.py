@@ -100,7 +100,9 @@ def test_a_model_of_train_py_is_trained_on_with_another_dropout(
 @pytest.mark.parametrize("more", [1, 2, 3, 5])
 def test_a_deeper_model_says_what_it_said_before(config: TrainConfig, trained: dict, more: int) -> None:  # type: ignore[type-arg]
     ids = torch.tensor([[0, 5, 9, 20, 3]])
-    before, after = (started(config.output_dir, add_layers=layers)[0].eval() for layers in (0, more))
+    before, after = (
+        started(replace(config, start=config.output_dir, add_layers=layers))[0].eval() for layers in (0, more)
+    )
     assert len(after.gpt_neox.layers) == after.config.num_hidden_layers == config.num_layers + more
     with torch.no_grad():
         torch.testing.assert_close(after(ids).logits, before(ids).logits)

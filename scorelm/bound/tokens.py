@@ -10,7 +10,7 @@ from scorelm.bound.lexemes import LexemeTokens
 from scorelm.bound.subwords import SubwordTokens
 from scorelm.bound.walk import BoundTokens
 from scorelm.errors import ConfigError
-from scorelm.notation import heard
+from scorelm.related import rows_behind
 from scorelm.vocabulary import Vocabulary
 
 
@@ -34,8 +34,8 @@ def tokens_of_folder(folder: Path, config: dict[str, Any]) -> BoundTokens:
     expected = config.get("scorelm_vocabulary")
     if expected is not None:  # the project's, for which no tokenizer need be loaded
         vocabulary = Vocabulary.read(folder)
-        rows = heard.ROWS if config.get("scorelm_heard") else 0
-        if vocabulary.fingerprint() != expected or len(vocabulary) + rows != config.get("vocab_size"):
+        rows = rows_behind(str(folder), config)
+        if vocabulary.fingerprint() != expected or len(vocabulary) + sum(rows) != config.get("vocab_size"):
             raise ConfigError(
                 f"{folder}: its tokens are not those that it was trained with "
                 f"(scorelm_vocabulary is {expected!r}, not {vocabulary.fingerprint()!r})"

@@ -25,10 +25,14 @@ from scorelm.notation.positions import Clock
 NEIGHBOURS = (1, 2, 3)  # parts above and below that are listened to
 NOTHING, REST, OTHER = range(3)  # the first values of a pitch: no note, a rest, one that has no value
 _OCTAVES = range(2, 8)
-_PITCHES = {p: OTHER + 1 + i for i, p in enumerate(p for p in PITCHES if PITCH_OF[p][1] in _OCTAVES)}
+VALUES = {  # that a pitch has as a feature
+    p: OTHER + 1 + i for i, p in enumerate(p for p in PITCHES if PITCH_OF[p][1] in _OCTAVES)
+}
 _LETTERS = "CDEFGAB"
-_FIFTHS = {p: "FCGDAEB".index(step) - 1 + 7 * alter for p, (step, _, alter) in PITCH_OF.items()}
-_STEPS = {p: 7 * octave + _LETTERS.index(step) for p, (step, octave, _) in PITCH_OF.items()}
+FIFTHS = {  # on the line of fifths, from C
+    p: "FCGDAEB".index(step) - 1 + 7 * alter for p, (step, _, alter) in PITCH_OF.items()
+}
+STEPS = {p: 7 * octave + _LETTERS.index(step) for p, (step, octave, _) in PITCH_OF.items()}
 _DOUBLE = frozenset((*ACCIDENTALS, "%"))  # before a pitch they make another of it
 _NAMES = {name: 2 + i for i, name in enumerate(COMMON_PARTS)}  # 1: another name
 _PER_QUARTER = 96  # divides what is usual
@@ -45,7 +49,7 @@ _MOST_PARTS = 15
 _MOST_STEPS = 16  # of an interval
 _MOST_FIFTHS = 9  # from the tonic of the key signature's major key
 
-_PITCH = OTHER + 1 + len(_PITCHES)
+_PITCH = OTHER + 1 + len(VALUES)
 _INTERVAL = 2 * _MOST_STEPS + 2
 _DEGREE = 2 * _MOST_FIFTHS + 3
 
@@ -75,8 +79,8 @@ FEATURES: dict[str, int] = {
     "doubled-until": _MOST_LEFT + 2,
 }
 ROWS = sum(FEATURES.values())
-_STARTS = dict(zip(FEATURES, accumulate(FEATURES.values(), initial=0)))
-_OFFSETS = tuple(_STARTS.values())
+STARTS = dict(zip(FEATURES, accumulate(FEATURES.values(), initial=0)))
+_OFFSETS = tuple(STARTS.values())
 
 
 class _Note(NamedTuple):
@@ -196,7 +200,7 @@ class Ear:
         if not self.parts:
             return
         part = self.parts[self.here]
-        value = OTHER if self.otherwise else _PITCHES.get(lexeme, OTHER)
+        value = OTHER if self.otherwise else VALUES.get(lexeme, OTHER)
         part.notes.append(_Note(start, end, lexeme, value, self.with_fermata))
         if self.with_fermata:
             self.fermata = end
@@ -288,7 +292,7 @@ class Ear:
         value = REST
         if note.pitch is not None:
             step, octave, alter = PITCH_OF[note.pitch]
-            value = _PITCHES.get(LEXEME_OF.get((step, octave + octaves, alter), ""), OTHER)
+            value = VALUES.get(LEXEME_OF.get((step, octave + octaves, alter), ""), OTHER)
         return value, 1 + _sixteenths(note.end - now, _MOST_LEFT)
 
 
@@ -307,14 +311,14 @@ def _degree(pitch: str | None, key: int | None) -> int:
     """A pitch's place on the line of fifths, from the tonic of the major key of a signature."""
     if pitch is None or key is None:
         return 0
-    return min(2 * _MOST_FIFTHS + 2, max(1, _FIFTHS[pitch] - key + _MOST_FIFTHS + 1))
+    return min(2 * _MOST_FIFTHS + 2, max(1, FIFTHS[pitch] - key + _MOST_FIFTHS + 1))
 
 
 def _interval(low: str | None, high: str | None) -> int:
     """Steps from one pitch to another."""
     if low is None or high is None:
         return 0
-    return min(2 * _MOST_STEPS + 1, max(1, _STEPS[high] - _STEPS[low] + _MOST_STEPS + 1))
+    return min(2 * _MOST_STEPS + 1, max(1, STEPS[high] - STEPS[low] + _MOST_STEPS + 1))
 
 
 def moved_rows(moved: Callable[[Pitch], Pitch], fifths: int) -> list[int | None]:
@@ -329,8 +333,8 @@ def moved_rows(moved: Callable[[Pitch], Pitch], fifths: int) -> list[int | None]
             rows = [0, *(row + fifths if 1 <= row + fifths < size else None for row in range(1, size))]
         elif size == _PITCH:
             rows[OTHER] = None
-            for lexeme, row in _PITCHES.items():
+            for lexeme, row in VALUES.items():
                 pitch = moved(Pitch(*PITCH_OF[lexeme]))
-                rows[row] = _PITCHES.get(LEXEME_OF.get((pitch.step, pitch.octave, pitch.alter), ""), OTHER)
-        out += [None if row is None else _STARTS[name] + row for row in rows]
+                rows[row] = VALUES.get(LEXEME_OF.get((pitch.step, pitch.octave, pitch.alter), ""), OTHER)
+        out += [None if row is None else STARTS[name] + row for row in rows]
     return out

@@ -21,7 +21,7 @@ TARGETS = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]  # GPT-
 def prepare_model(config: TrainConfig) -> tuple[Any, Tokens]:
     """The model and its tokens. ConfigError where it cannot be had or does not fit its tokenizer."""
     if config.start is not None:
-        return started(config.start, config.dropout, config.add_layers, config.heard)
+        return started(config)
     if config.model_name is None:
         model, tokenizer = new_model(config)
         return model, Tokens(tokenizer, is_timed(model.config), config.heard)
@@ -37,7 +37,7 @@ def new_model(config: TrainConfig) -> tuple[Any, Any]:
     """A GPT-NeoX of the config's sizes with random weights, and the tokenizer of the lexemes."""
     from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
-    from scorelm.hearing import begin_to_hear
+    from scorelm.hearing import begin
 
     tokenizer = build_tokenizer(config.cut)
     model = GPTNeoXForCausalLM(
@@ -67,28 +67,30 @@ def new_model(config: TrainConfig) -> tuple[Any, Any]:
     if config.positions == TIME:
         model.config.scorelm_positions = TIME
     if config.heard:
-        begin_to_hear(model, len(tokenizer))
+        begin(model, Vocabulary.of_cut(config.cut).tokens, config.related)
     return model, tokenizer
 
 
-def started(folder: str, dropout: float = 0.0, add_layers: int = 0, heard: bool = False) -> tuple[Any, Tokens]:
-    """The model of a folder of train.py, to be trained on, deeper by some layers. heard: one that hears, or learns to"""
+def started(config: TrainConfig) -> tuple[Any, Tokens]:
+    """The model of a folder of train.py, to be trained on, deeper by some layers. It learns to hear and to relate, so far
+    as the config asks for that and it does not yet."""
     import torch
 
-    from scorelm.hearing import begin_to_hear
+    from scorelm.hearing import begin
 
+    folder = str(config.start)
     if not Path(folder, "config.json").is_file():
         raise ConfigError(f"{folder}: holds no model of train.py")
     model, tokens = load_model(folder)
-    if heard and not tokens.heard:
-        begin_to_hear(model, len(tokens.vocabulary))
+    if config.heard:
+        begin(model, tokens.vocabulary.tokens, config.related)
         tokens = replace(tokens, heard=True)
-    if add_layers:
-        deepen(model, add_layers)
-    model.config.hidden_dropout = dropout
+    if config.add_layers:
+        deepen(model, config.add_layers)
+    model.config.hidden_dropout = config.dropout
     for layer in model.modules():
         if isinstance(layer, torch.nn.Dropout):
-            layer.p = dropout
+            layer.p = config.dropout
     return model, tokens
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from scorelm.card import model_card
 from scorelm.config import TrainConfig
 from scorelm.errors import ScoreError
+from scorelm.related import HEARS, RELATES
 
 
 def save(model: Any, tokenizer: Any, config: TrainConfig, metrics: dict[str, Any], tensors: Any = None) -> None:
@@ -66,11 +67,9 @@ def _merged(model: Any) -> Any:
 
 def _of_the_model(config: TrainConfig, model: Any) -> TrainConfig:
     """Settings with what a model that was trained on from another has from that one."""
-    from scorelm.hearing import KEY
-
     if config.model_name is not None:
         return config
     said = model.config
-    hears = getattr(said, KEY, None) is not None
+    hears, relates = (getattr(said, key, None) is not None for key in (HEARS, RELATES))
     positions = getattr(said, "scorelm_positions", "index")
-    return replace(config, positions=positions, heard=hears)
+    return replace(config, positions=positions, heard=hears, related=relates)

@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""A model -> the same with narrower MLPs: scripts/narrow.py MODEL UNITS OUT
+
+Of each layer's MLP so many units stay: those that weigh most, by the length of what they read times that of what they
+write (Han et al., Learning both Weights and Connections for Efficient Neural Networks, 2015, of whole units). What
+goes is missed at first; the model is to be trained on. OUT may be MODEL, and is whole or as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+
+
+def main() -> int:
+    source, units, out = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    new = out.with_name(f".{out.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.copytree(source, new)
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    weights = load_file(source / "model.safetensors")
+    for number in range(config["num_hidden_layers"]):
+        mlp = f"gpt_neox.layers.{number}.mlp"
+        reads, shift, writes = (
+            f"{mlp}.{n}" for n in ("dense_h_to_4h.weight", "dense_h_to_4h.bias", "dense_4h_to_h.weight")
+        )
+        weight = weights[reads].float().norm(dim=1) * weights[writes].float().norm(dim=0)
+        kept = weight.topk(units).indices.sort().values
+        for name in (reads, shift):
+            weights[name] = weights[name][kept].contiguous()
+        weights[writes] = weights[writes][:, kept].contiguous()
+    save_file(weights, new / "model.safetensors", {"format": "pt"})
+    shutil.copymode(source / "model.safetensors", new / "model.safetensors")
+    text = json.dumps({**config, "intermediate_size": units}, indent=2) + "\n"
+    (new / "config.json").write_text(text, encoding="utf-8")
+    shutil.rmtree(out, ignore_errors=True)
+    new.rename(out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
