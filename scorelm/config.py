@@ -65,6 +65,7 @@ class TrainConfig:
     tensorboard: bool = False  # write its files beside the checkpoints
     transpose: bool = True  # train on every text in all keys within six sharps or flats
     part_subsets: float = 0.0  # share of the texts that are read with some of their parts alone
+    other_names: float = 0.0  # share of the texts whose parts are called otherwise, each time anew
     mixed_precision: str = "auto"  # "bf16", "no", or bf16 where the processor has it
     threads: int = 0  # of the CPU; 0: torch decides
     workers: int = (
@@ -87,7 +88,7 @@ class TrainConfig:
             raise ConfigError("start and model_name are two models: name one")
         if self.add_layers and self.start is None:
             raise ConfigError("add_layers needs a start")
-        for name in ("dropout", "ema_decay", "min_lr_ratio", "part_subsets"):
+        for name in ("dropout", "ema_decay", "min_lr_ratio", "part_subsets", "other_names"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
         if not 0 < self.rotary_share <= 1:

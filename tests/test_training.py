@@ -284,6 +284,27 @@ def test_some_texts_are_read_with_some_of_their_parts_alone(config: TrainConfig)
     assert found & some
 
 
+def test_some_texts_are_read_with_other_names_of_their_parts(config: TrainConfig) -> None:
+    config = replace(config, transpose=False, other_names=0.5, max_length=4096, batch_size=1)
+    corpus, tokens = Corpus(config.dataset_dir, "train"), Tokens(build_tokenizer(), timed=True)
+
+    def music(text: str) -> tuple[str, list[str]]:
+        score = parse(text)
+        return write(replace(score, parts=tuple(replace(p, name="") for p in score.parts))), [
+            p.name for p in score.parts
+        ]
+
+    known = {music(corpus.row(i)[0])[0]: music(corpus.row(i)[0])[1] for i in range(len(corpus))}
+    own = others = 0
+    for batch in Batches(corpus, tokens, config, Place()):
+        length = int((batch.labels[0] != IGNORED).sum())
+        anonymous, names = music(tokens.tokenizer.decode(batch.ids[0, :length]))
+        own, others = own + (known[anonymous] == names), others + (known[anonymous] != names)
+        if own and others > 20:
+            break
+    assert own and others > 20
+
+
 def test_muon_steps_as_torch_s_does() -> None:
     torch.manual_seed(0)
     shapes = [(12, 40), (40, 12), (12, 40)]

@@ -23,6 +23,7 @@ from scorelm.errors import ConfigError, ScoreError
 from scorelm.notation.reader import parse
 from scorelm.notation.transform import extract, transpose
 from scorelm.notation.writer import write
+from scorelm.part_names import shared_names
 from scorelm.tokenizer import Tokens
 from scorelm.training.corpus import Corpus, intervals_of
 from scorelm.training.keys import Keys
@@ -146,6 +147,9 @@ class Batches:
         chosen = None
         if parts > 1 and chance.random() < self.config.part_subsets:
             chosen = tuple(sorted(chance.sample(range(1, parts + 1), chance.randrange(1, parts))))
+        if self.config.other_names and chance.random() < self.config.other_names:
+            text = _variant(self.corpus.row(number)[0], interval, chosen)
+            return self._windows_of(_renamed(text, np.random.default_rng(chance.getrandbits(64))))
         return self._in_key(number, interval, chosen)
 
     def _variants(self, number: int) -> tuple[list[str], int]:
@@ -166,13 +170,17 @@ class Batches:
         if found is not None:
             self.remembered_bytes -= sum(map(_size, found))
         else:
-            text = _variant(self.corpus.row(number)[0], interval, parts)
-            found = []
-            for window in windows(text, self.tokens.encode, self.tokens.end, self.config.max_length):
-                ids, positions = self.tokens.shown(window.ids)
-                where = None if positions is None else np.array(positions, np.float32)
-                found.append(replace(window, ids=ids, positions=where))
+            found = self._windows_of(_variant(self.corpus.row(number)[0], interval, parts))
         self._remember((number, interval, parts), found)
+        return found
+
+    def _windows_of(self, text: str) -> list[Window]:
+        """The windows of a text, each as the model is shown it."""
+        found = []
+        for window in windows(text, self.tokens.encode, self.tokens.end, self.config.max_length):
+            ids, positions = self.tokens.shown(window.ids)
+            where = None if positions is None else np.array(positions, np.float32)
+            found.append(replace(window, ids=ids, positions=where))
         return found
 
     def _remember(self, kept: tuple[int, str, tuple[int, ...] | None], found: list[Window]) -> None:
@@ -224,6 +232,13 @@ def _variant(text: str, interval: str, parts: tuple[int, ...] | None) -> str:
     if parts is not None:
         score = extract(score, parts=parts)
     return write(score)
+
+
+def _renamed(text: str, rng: np.random.Generator) -> str:
+    """A text whose parts have other names."""
+    score = parse(text)
+    found = shared_names([part.name for part in score.parts], rng)
+    return write(replace(score, parts=tuple(replace(part, name=name) for part, name in zip(score.parts, found))))
 
 
 def _packed(found: list[Window], longest: int) -> list[list[Window]]:

@@ -34,7 +34,7 @@ from scorelm.notation.model import (
 )
 from scorelm.notation.normal import normalise
 from scorelm.notation.transform import extract, map_score
-from vlm.data.names import names
+from scorelm.part_names import names
 
 CLEFS = (
     Clef("G", 2), Clef("G", 2), Clef("G", 2), Clef("F", 4), Clef("F", 4), Clef("G", 2, -1), Clef("C", 1), Clef("C", 2),

@@ -1,6 +1,10 @@
-"""Other names for the parts of a score, so that names are read and not guessed from the music."""
+"""Other names for the parts of a score: for images, so that names are read and not guessed from the music, and for
+texts, so that names are no surprise."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -24,17 +28,31 @@ NUMBERS = (
 )
 
 
-def names(parts: int, rng: np.random.Generator) -> list[str]:
+JOINTS = (" ", ", ", "\n", " & ", "/", " e ")
+
+
+def names(parts: int, rng: np.random.Generator, invented: float = 0.3) -> list[str]:
     """Names for so many parts: of instruments and voices in four languages or invented, some of them numbered."""
     numbers = NUMBERS[int(rng.integers(len(NUMBERS)))]
     found: list[str] = []
     while len(found) < parts:
-        name = USUAL[int(rng.integers(len(USUAL)))] if rng.random() < 0.7 else invented_word(rng)
+        name = USUAL[int(rng.integers(len(USUAL)))] if rng.random() < 1 - invented else invented_word(rng)
         desks = int(rng.integers(2, len(numbers) + 1)) if rng.random() < 0.3 else 1
         found += [name + number for number in numbers[:desks]] if desks > 1 else [name]
     if rng.random() < 0.1:
         found = [name.upper() for name in found]
     return found[:parts]
+
+
+def shared_names(own: Sequence[str], rng: np.random.Generator) -> list[str]:
+    """Names for parts of which some play together what a voice sings ("Soprano, Violin 1"), as scores of cantatas have
+    them, or other names altogether. own: that they have"""
+    joint = JOINTS[int(rng.integers(len(JOINTS)))]
+    with_others = int(rng.integers(3))  # names beside the first one, at most
+    of_each = [int(rng.integers(with_others + 1)) for _ in own]
+    others = iter(names(sum(of_each), rng, 0.05))
+    first = own if rng.random() < 0.5 else names(len(own), rng, 0.05)
+    return [joint.join([name, *islice(others, count)]) for name, count in zip(first, of_each)]
 
 
 def invented_word(rng: np.random.Generator) -> str:
