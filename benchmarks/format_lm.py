@@ -15,8 +15,8 @@ cuts: lexemes   as they are
       merged    the 300 likeliest pairs of music lexemes, one after the other, are one token (byte-pair encoding)
 scorelm-joined and abc-joined are these formats with a note and its length as one token, positions counting tokens;
 abc-timed and abc-timed-joined have positions by time, as lexemes and joined have. lexemes-heard, joined-heard and
-abc-heard (a note and its length one token) are shown what is heard as well, as the model that ships is: the same
-of the same music.
+abc-heard (a note and its length one token) are shown what is heard as well: the same
+of the same music. lexemes-related judges pitches by their intervals to that, too, as the model that ships does.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ CONFIG = TrainConfig(
 )
 CUTS = ("lexemes", "joined", "split", "merged")
 JOINED = ("scorelm-joined", "abc-joined", "abc-timed-joined")
-HEARD = ("lexemes-heard", "joined-heard", "abc-heard")
+RELATED = "lexemes-related"
+HEARD = ("lexemes-heard", "joined-heard", "abc-heard", RELATED)
 MERGES = 300
 MOST_TOKENS = 1024  # of a format whose tokens are shown with what is heard
 EVALUATIONS = 6
@@ -243,7 +244,7 @@ def run(name: str, dataset: Path, minutes: float, seed: int) -> dict[str, object
         )
     )  # fmt: skip
     if hears:
-        begin(model, [("",)] * MOST_TOKENS, False)
+        begin(model, [*((token,) for token in vocabulary), *[("",)] * (MOST_TOKENS - len(vocabulary))], name == RELATED)
     optimizers = build_optimizers(model, CONFIG, "muon")
     averaged = Averaged(model, CONFIG.ema_decay)
     used, tokens, step, judged, best = 0.0, 0, 0, 0, float("inf")

@@ -35,6 +35,10 @@ _HEARD = """
   token's. Without scorelm's `load_model`: `inputs_embeds=model.get_input_embeddings()(torch.tensor(shown).int()).sum(-2)`,
   and the first `len(tokenizer)` logits are those of tokens.
 """
+_RELATED = """\
+- Pitches are judged by their intervals to what is heard, too (`scorelm/related.py`): what `Related.added` makes of the
+  last logits, which are of intervals, is added to those of pitches.
+"""
 
 
 def model_card(config: TrainConfig, metrics: dict[str, Any]) -> str:
@@ -49,6 +53,7 @@ def model_card(config: TrainConfig, metrics: dict[str, Any]) -> str:
     calling = ""
     if config.model_name is None:
         ways = _TIMED * (config.positions == TIME) + _HEARD.lstrip("\n" * (config.positions == TIME)) * config.heard
+        ways += _RELATED * (config.heard and config.related)
         calling = (_CALLED + ways) * bool(ways)
     base = config.start or config.model_name or "from scratch, on the lexemes of the score text format, version 1"
     return f"""---

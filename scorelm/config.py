@@ -71,6 +71,7 @@ class TrainConfig:
     workers: int = (
         0  # processes that cut all texts before training, for which a GPU would wait; 0: they are cut as they come
     )
+    ahead: bool = False  # another process cuts texts while the model learns: as many batches, the same, sooner
     seed: int = 1
 
     def __post_init__(self) -> None:

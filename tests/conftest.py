@@ -5,6 +5,9 @@ fuzz  many new examples (scripts/fuzz)
 dev   new examples on every run; what fails is kept in .hypothesis
 """
 
+from __future__ import annotations
+
+import json
 import os
 
 # Before anything imports torch or transformers, so that a bare `pytest` runs as scripts/check does.
@@ -18,9 +21,13 @@ for name, value in {
     os.environ.setdefault(name, value)
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from scorelm.config import TrainConfig
 
 UNTRAINED = {
     "step": 0, "tokens": 0, "loss": 0.0, "bits_per_quarter": 0.0, "parameters": 0, "minutes": 0.0,
@@ -71,3 +78,20 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     save(model, tokenizer, config, UNTRAINED)
     return Path(config.output_dir)
+
+
+@pytest.fixture(scope="session")
+def tiny_training(tmp_path_factory: pytest.TempPathFactory, chorales: list[str]) -> TrainConfig:
+    """Settings of a training of a few steps, on four chorales."""
+    from scorelm.config import TrainConfig
+    from scorelm.notation.reader import parse
+
+    folder = tmp_path_factory.mktemp("training")
+    for split, texts in (("train", chorales[:4]), ("validation", chorales[4:6])):
+        rows = [json.dumps({"text": text, "quarters": float(parse(text).quarters)}) for text in texts]
+        (folder / f"{split}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return TrainConfig(
+        dataset_dir=str(folder), output_dir=str(folder / "model"), hidden_size=32, num_layers=1, num_heads=2,
+        intermediate_size=32, batch_size=2, max_length=256, max_steps=8, eval_steps=4, warmup_steps=2,
+        mixed_precision="no", threads=1,
+    )  # fmt: skip

@@ -191,6 +191,20 @@ class Batches:
             self.remembered_bytes -= sum(map(_size, old))
 
 
+def with_places(batches: Batches, ahead: bool) -> Iterator[tuple[Batch, Place]]:
+    """Each batch, and the place that the next one comes from. ahead: another process makes some of them beforehand"""
+    from torch.utils.data import DataLoader, IterableDataset
+
+    class Stream(IterableDataset[tuple[Batch, Place]]):
+        def __iter__(self) -> Iterator[tuple[Batch, Place]]:
+            for batch in batches:
+                yield batch, batches.place
+
+    if not ahead:
+        return iter(Stream())
+    return iter(DataLoader(Stream(), batch_size=None, num_workers=1, prefetch_factor=4, multiprocessing_context="fork"))
+
+
 def _size(window: Window) -> int:
     return np.asarray(window.ids).nbytes + (0 if window.positions is None else np.asarray(window.positions).nbytes)
 

@@ -21,7 +21,7 @@ from scorelm.errors import ConfigError, ScoreError
 from scorelm.likelihood import Piece, bits_per_quarter
 from scorelm.training import checkpoints as on_disk
 from scorelm.training.averaging import Averaged
-from scorelm.training.batches import IGNORED, Batches, Place
+from scorelm.training.batches import IGNORED, Batches, Place, with_places
 from scorelm.training.checkpoints import Checkpoints
 from scorelm.training.corpus import Corpus
 from scorelm.training.extensions import release_abandoned_builds
@@ -33,7 +33,7 @@ from scorelm.training.progress import Progress
 
 # settings that a run may go on with though they were others before
 FREE = frozenset(
-    "output_dir max_steps max_minutes eval_steps save_steps save_total_limit resume patience tensorboard threads workers".split()
+    "output_dir max_steps max_minutes eval_steps save_steps save_total_limit resume patience tensorboard threads workers ahead".split()
 )
 
 
@@ -116,19 +116,22 @@ class Trainer:
         )  # fmt: skip
         if config.workers:
             batches.prepare(config.workers)
-        stream = iter(batches)
+        stream = with_places(batches, config.ahead)
         self.since = time.monotonic()
         finished = self.step >= config.max_steps
         while not finished:
             share = min(1.0, self._share())
             set_rates(self.optimizers, rate_factor(self.step, share, config))
-            loss = sum(self._learn(next(stream), part) for part in range(config.gradient_accumulation_steps))
+            loss = 0.0
+            for part in range(config.gradient_accumulation_steps):
+                batch, place = next(stream)
+                loss += self._learn(batch, part)
             loss /= config.gradient_accumulation_steps
             if not math.isfinite(loss):
                 raise ScoreError(f"the loss is {loss} at step {self.step}: lower lr")
             self.averaged.update(self.plain)
             self.step += 1
-            self.place = batches.place
+            self.place = place
             self.say.add(step=self.step, loss=loss)
             finished = self.step >= config.max_steps or share >= 1.0
             if self.step % 50 == 0:
