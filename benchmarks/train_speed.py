@@ -4,8 +4,8 @@
     python benchmarks/train_speed.py --steps 30 --json train_speed.json
 
 Both train the model of train_cfg.json on the train split, eight texts a step, on the CPU's threads that are given.
-The Trainer gets the texts as a dataset of token ids and transformers' own collator, nothing else is set. What is
-counted are tokens that are learnt; padding is none. Seconds are of the processor, so that other work on the machine
+The Trainer gets the texts as a dataset of token ids and transformers' own collator, nothing else is set; train.py cuts
+them beforehand, too (``--workers``). What is counted are tokens that are learnt; padding is none. Seconds are of the processor, so that other work on the machine
 counts for little. The first steps of each are left out.
 """
 
@@ -41,7 +41,9 @@ def ours(config_file: str, dataset: str, steps: int, threads: int) -> float:
         trainer = Ours(config)
         from scorelm.training.batches import Batches, Place
 
-        stream = iter(Batches(trainer.corpus, trainer.tokens, config, Place()))
+        batches = Batches(trainer.corpus, trainer.tokens, config, Place())
+        batches.prepare(1)
+        stream = iter(batches)
         for step in range(WARM + steps):
             if step == WARM:
                 started, before = time.process_time(), trainer.tokens_seen

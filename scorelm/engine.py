@@ -48,9 +48,7 @@ class Engine:
         self.tokens = config["vocab_size"] - self.heard - relates
         self.related: related.Related | None = None
         if relates:
-            self.related = related.Related()
-            pitches = related.numbers(Vocabulary.read(folder).tokens)
-            self.pitches, self.number = np.array(list(pitches)), np.array(list(pitches.values()))
+            self.related = related.Related(Vocabulary.read(folder).tokens)
         self.epsilon = np.float32(config.get("layer_norm_eps", 1e-5))
         rope = config.get("rope_parameters") or {}
         turned = int(self.size * rope.get("partial_rotary_factor", config.get("rotary_pct", 0.25)))
@@ -65,7 +63,8 @@ class Engine:
     def _fold(self, weights: dict[str, Array]) -> None:
         self.embedding = weights["gpt_neox.embed_in.weight"]  # (vocabulary, hidden)
         out = weights.get("embed_out.weight", weights.get("lm_head.weight", self.embedding))
-        out = np.concatenate([out[: self.tokens], out[self.tokens + self.heard :]])
+        nothing = np.zeros((1 if self.related else 0, self.hidden), np.float32)  # of an interval to nothing
+        out = np.concatenate([out[: self.tokens], out[self.tokens + self.heard :], nothing])
         self.into: list[tuple[Array, Array]] = []  # (3 hidden + intermediate, hidden): q, k, v, MLP
         self.out: list[tuple[Array, Array]] = []  # (hidden, hidden + intermediate)
         for number in range(self.layers):
@@ -226,9 +225,7 @@ class Session:
         logits, said = y[:, : engine.tokens], y[:, engine.tokens :]
         shown = np.asarray(ids)
         if shown.ndim == 2:
-            said = np.concatenate([said, np.zeros((len(x), 1), np.float32)], axis=1)
-            added = engine.related.added(said, shown[:, 1:] - engine.tokens)
-            logits[:, engine.pitches] += added[:, engine.number]
+            logits += engine.related.added(said, shown[:, 1:] - engine.tokens)
         return logits
 
 

@@ -48,28 +48,25 @@ class RelatingHead(Head):
     """Says more of pitches, by their intervals to what is heard."""
 
     ears: list[Summed]  # one; in a list it is no module of this one
-    pitches: torch.Tensor  # the tokens that end with one of related.PITCHES
-    number: torch.Tensor  # which one
-    table: related.Related
+    lexemes: Sequence[Sequence[str]]  # of each token
+    table: related.Related | None = None  # where the weights were last
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         ids = self.ears[0].ids
         if ids.ndim < 3:
             return super().forward(x)
-        weight = torch.cat([self.weight[: self.tokens], self.weight[-related.ROWS :]])
-        logits = torch.nn.functional.linear(x, weight).float()
+        nothing = self.weight.new_zeros(1, self.weight.shape[1])
+        weight = torch.cat([self.weight[: self.tokens], self.weight[-related.ROWS :], nothing])
+        logits = torch.nn.functional.linear(x, weight)
         logits, said = logits[..., : self.tokens], logits[..., self.tokens :].flatten(0, -2)
-        if self.pitches.device != x.device:
-            self._move(x.device)
+        if self.table is None or self.table.by_step.device != x.device:
+            self.table = related.Related(
+                self.lexemes,
+                lambda table: torch.as_tensor(table, device=x.device),
+                lambda a, at, axis: a.gather(axis, at),
+            )
         shown = ids[:, -x.shape[1] :, 1:].flatten(0, -2).long() - self.tokens
-        added = self.table.added(torch.nn.functional.pad(said, (0, 1)), shown)[:, self.number]
-        return logits.index_add(-1, self.pitches, added.view(*logits.shape[:-1], -1))
-
-    def _move(self, device: torch.device) -> None:
-        self.pitches, self.number = self.pitches.to(device), self.number.to(device)
-        self.table = related.Related(
-            lambda table: torch.as_tensor(table, device=device), lambda x, at, axis: x.gather(axis, at)
-        )
+        return logits + self.table.added(said, shown).view(logits.shape)
 
 
 def hear(model: Any, tokens: Sequence[Sequence[str]]) -> None:
@@ -83,10 +80,7 @@ def hear(model: Any, tokens: Sequence[Sequence[str]]) -> None:
     ears.__class__, head.__class__ = Summed, Head
     head.tokens = len(tokens)
     if getattr(model.config, RELATES, None) is not None:
-        head.__class__, head.ears = RelatingHead, [ears]
-        pitches = related.numbers(tokens)
-        head.pitches, head.number = torch.tensor(list(pitches)), torch.tensor(list(pitches.values()))
-        head._move(torch.device("cpu"))
+        head.__class__, head.ears, head.lexemes = RelatingHead, [ears], tokens
 
 
 def deafen(model: Any) -> None:

@@ -61,11 +61,17 @@ def _stacked(rows: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
 class Related:
     """Works on numpy's arrays, or on others.
 
+    tokens: of a vocabulary, each as its lexemes; those that end with one of PITCHES are judged by it
     array: makes of a table what arrays are to be
     take: numpy's ``take_along_axis`` of them
     """
 
-    def __init__(self, array: Callable[[Any], Any] = np.asarray, take: Callable[..., Any] = np.take_along_axis) -> None:
+    def __init__(
+        self,
+        tokens: Sequence[Sequence[str]],
+        array: Callable[[Any], Any] = np.asarray,
+        take: Callable[..., Any] = np.take_along_axis,
+    ) -> None:
         steps, fifths = _HIGHEST - _LOWEST + 1, _SHARPEST - _FLATTEST + 1
         degrees = np.arange(fifths) + _FLATTEST - np.arange(-8, 8)[:, None]
         by_key = _BY_DEGREE + np.clip(degrees, -_MOST_DEGREE, _MOST_DEGREE) + _MOST_DEGREE
@@ -75,7 +81,12 @@ class Related:
         self.fifths = array(_stacked(_rows(FIFTH_OF, fifths, _MOST_FIFTHS, _BY_FIFTH), _SIZES[1]))
         self.degrees = array(by_key)  # (values of a key, fifths)
         self.fifth_of = array(np.concatenate([np.zeros(OTHER + 1, int), FIFTH_OF]))  # of each value of a pitch
-        self.step_of_pitch, self.fifth_of_pitch = array(STEP_OF), array(FIFTH_OF)
+        pitches = {pitch: number for number, pitch in enumerate(PITCHES)}
+        ending = np.array([pitches.get(lexemes[-1], -1) for lexemes in tokens])
+        self.by_step, self.by_fifth = (
+            array(SHARE * ((of[ending] == np.arange(count)[:, None]) & (ending >= 0)).astype(np.float32))
+            for of, count in ((STEP_OF, steps), (FIFTH_OF, fifths))
+        )  # (places, tokens): SHARE where a token ends with a pitch of that place
         self.places, self.numbers = array(np.arange(fifths)), array(np.arange(len(TO)))
         self.parallels = array(_BY_PARALLEL + _SIZES[2] * np.arange(len(NEIGHBOURS)) + _MOST_FIFTHS)
         self.starts = array(np.array(list(STARTS.values())))
@@ -108,20 +119,14 @@ class Related:
         )
 
     def added(self, said: Any, shown: Any) -> Any:
-        """What is added to the logits of pitches, (moments, PITCHES).
+        """What is added to the logits of tokens, (moments, tokens).
 
         said: logits of the rows, (moments, ROWS + 1), the last of which are 0
         """
         steps, *by_fifths = (
             self.take(said, rows.reshape(len(rows), -1), 1).reshape(rows.shape).sum(1) for rows in self.rows(shown)
         )
-        return SHARE * (steps[:, self.step_of_pitch] + sum(by_fifths)[:, self.fifth_of_pitch])
-
-
-def numbers(tokens: Sequence[Sequence[str]]) -> dict[int, int]:
-    """Those of a vocabulary's tokens that end with one of PITCHES: id -> its number."""
-    number = {pitch: number for number, pitch in enumerate(PITCHES)}
-    return {token: number[lexemes[-1]] for token, lexemes in enumerate(tokens) if lexemes[-1] in number}
+        return steps @ self.by_step + sum(by_fifths) @ self.by_fifth
 
 
 def fingerprint() -> str:

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from scorelm.notation.heard import FIFTHS, NEIGHBOURS, ROWS, STEPS, Ear
 from scorelm.notation.lexemes import cut
-from scorelm.related import FIFTH_OF, NOTHING, PITCHES, STEP_OF, TO, Related, numbers
+from scorelm.related import FIFTH_OF, NOTHING, PITCHES, STEP_OF, TO, Related
 from scorelm.related import ROWS as RELATED
 from scorelm.tokenizer import Tokens, build_tokenizer
 from scorelm.training.keys import Keys
 
-TABLES = Related()
 TOKENS = Tokens(build_tokenizer(), timed=True, heard=True)
+TABLES = Related(TOKENS.vocabulary.tokens)
 FIRST = len(TOKENS.vocabulary)
 
 
@@ -97,14 +97,19 @@ def test_torch_says_what_numpy_says_and_every_row_exists(lexemes: list[str]) -> 
         assert rows.min() >= 0 and rows.max() <= NOTHING
     said = np.random.default_rng(0).normal(size=(len(shown), RELATED + 1)).astype(np.float32)
     said[:, -1] = 0
-    in_torch = Related(torch.as_tensor, lambda x, at, axis: x.gather(axis, at))
+    in_torch = Related(TOKENS.vocabulary.tokens, torch.as_tensor, lambda x, at, axis: x.gather(axis, at))
     expected = in_torch.added(torch.tensor(said), torch.tensor(shown)).numpy()
     np.testing.assert_allclose(TABLES.added(said, shown), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_tokens_that_join_a_value_and_a_pitch_are_judged_by_the_pitch() -> None:
-    found = numbers([("c",), ("h", "c"), ("h",), ("z",), ("|",)])
-    assert found == {0: PITCHES.index("c"), 1: PITCHES.index("c")}
+def test_a_token_is_judged_by_the_pitch_that_it_ends_with() -> None:
+    tokens = [("c",), ("h", "c"), ("h",), ("|",), ("G",)]
+    ear = Ear()
+    for lexeme in cut('|K0T4:4P"A"c'):
+        ear.push(lexeme)
+    said = np.random.default_rng(0).normal(size=(1, RELATED + 1)).astype(np.float32)
+    added = Related(tokens).added(said, np.array([ear.heard()]))[0]
+    assert added[0] == added[1] != added[4] and not added[2:4].any()
 
 
 def test_padding_hears_nothing() -> None:
