@@ -15,8 +15,8 @@ cuts: lexemes   as they are
       merged    the 300 likeliest pairs of music lexemes, one after the other, are one token (byte-pair encoding)
 scorelm-joined and abc-joined are these formats with a note and its length as one token, positions counting tokens;
 abc-timed and abc-timed-joined have positions by time, as lexemes and joined have. lexemes-heard, joined-heard and
-abc-heard (a note and its length one token) are shown what is heard as well: the same
-of the same music. lexemes-related judges pitches by their intervals to that, too, as the model that ships does.
+abc-heard (a note and its length one token) are shown what is heard as well, the same of the same music.
+lexemes-related judges pitches by their intervals to that, too, as the model that ships does.
 """
 
 from __future__ import annotations

@@ -26,12 +26,14 @@ class Summed(torch.nn.Embedding):
     """Takes ids with an axis more, over which the rows are summed. Remembers them for the head."""
 
     ids: torch.Tensor
+    stays = False  # nothing is learnt of what is read
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         self.ids = ids
         if ids.ndim < 3:
             return super().forward(ids)
-        found = torch.nn.functional.embedding_bag(ids.flatten(0, -2).int(), self.weight, mode="sum")
+        weight = self.weight.detach() if self.stays else self.weight
+        found = torch.nn.functional.embedding_bag(ids.flatten(0, -2).int(), weight, mode="sum")
         return found.view(*ids.shape[:-1], -1)
 
 
@@ -108,3 +110,13 @@ def begin(model: Any, tokens: Sequence[Sequence[str]], relate: bool) -> None:
                 model.get_input_embeddings().weight[known:] = 0
             setattr(model.config, key, fingerprint)
     hear(model, tokens)
+
+
+def learn_intervals_alone(model: Any) -> None:
+    """Let all of a model that relates stay as it is but the rows of intervals; without weight decay, which would take
+    from the other rows of their table."""
+    model.requires_grad_(False)
+    ears = model.get_input_embeddings()
+    ears.stays = True
+    ears.weight.requires_grad_(True)
+    ears.weight.register_hook(lambda grad: torch.cat([torch.zeros_like(grad[: -related.ROWS]), grad[-related.ROWS :]]))

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers.models.gpt_neox import GPTNeoXConfig, GPTNeoXForCausalLM
 
+from scorelm import related
 from scorelm.config import TrainConfig
 from scorelm.errors import ConfigError
 from scorelm.generation import Student
@@ -76,6 +78,24 @@ def test_a_model_of_train_py_is_trained_on_with_another_dropout(
         replace(config, start=config.output_dir, model_name=config.output_dir)
     with pytest.raises(ConfigError, match="add_layers needs a start"):
         replace(config, add_layers=1)
+
+
+def test_intervals_may_be_learnt_alone(config: TrainConfig, trained: dict, tmp_path: Path) -> None:  # type: ignore[type-arg]
+    config = replace(
+        config, start=config.output_dir, learn="intervals", output_dir=str(tmp_path / "more"), weight_decay=0.0
+    )
+    train(config)
+    before, after = (load_file(Path(str(f)) / "model.safetensors") for f in (config.start, config.output_dir))
+    for name, tensor in before.items():
+        same = (
+            len(tensor) - related.ROWS
+            if "embed_in" in name or "lm_head" in name or "embed_out" in name
+            else len(tensor)
+        )
+        assert torch.equal(tensor[:same], after[name][:same]), name
+        assert same == len(tensor) or not torch.equal(tensor, after[name])
+    with pytest.raises(ConfigError, match="with weight_decay 0"):
+        replace(config, weight_decay=0.1)
 
 
 @pytest.mark.parametrize("more", [1, 2, 3, 5])

@@ -20,8 +20,13 @@ TARGETS = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]  # GPT-
 
 def prepare_model(config: TrainConfig) -> tuple[Any, Tokens]:
     """The model and its tokens. ConfigError where it cannot be had or does not fit its tokenizer."""
+    from scorelm.hearing import learn_intervals_alone
+
     if config.start is not None:
-        return started(config)
+        model, tokens = started(config)
+        if config.learn == "intervals":
+            learn_intervals_alone(model)
+        return model, tokens
     if config.model_name is None:
         model, tokenizer = new_model(config)
         return model, Tokens(tokenizer, is_timed(model.config), config.heard)
