@@ -8,6 +8,7 @@ goes is missed at first; the model is to be trained on. OUT may be MODEL, and is
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import sys
@@ -15,15 +16,20 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
+from scorelm import cli
+from scorelm.errors import ConfigError
 
-def main() -> int:
-    source, units, out = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-    new = out.with_name(f".{out.name}.new")
-    shutil.rmtree(new, ignore_errors=True)
-    shutil.copytree(source, new)
-    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    weights = load_file(source / "model.safetensors")
-    for number in range(config["num_hidden_layers"]):
+
+def main(source: Path, units: int, out: Path) -> int:
+    try:
+        config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+        weights = load_file(source / "model.safetensors")
+        layers, before = config["num_hidden_layers"], config["intermediate_size"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"{source}: holds no model of train.py: {error}") from None
+    if not 0 < units <= before:
+        raise ConfigError(f"{source}: its MLPs have {before} units each, of which {units} cannot stay")
+    for number in range(layers):
         mlp = f"gpt_neox.layers.{number}.mlp"
         reads, shift, writes = (
             f"{mlp}.{n}" for n in ("dense_h_to_4h.weight", "dense_h_to_4h.bias", "dense_4h_to_h.weight")
@@ -33,6 +39,10 @@ def main() -> int:
         for name in (reads, shift):
             weights[name] = weights[name][kept].contiguous()
         weights[writes] = weights[writes][:, kept].contiguous()
+
+    new = out.with_name(f".{out.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.copytree(source, new)
     save_file(weights, new / "model.safetensors", {"format": "pt"})
     shutil.copymode(source / "model.safetensors", new / "model.safetensors")
     text = json.dumps({**config, "intermediate_size": units}, indent=2) + "\n"
@@ -43,4 +53,9 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("MODEL", type=Path)
+    parser.add_argument("UNITS", type=int)
+    parser.add_argument("OUT", type=Path)
+    options = parser.parse_args()
+    sys.exit(cli.run("narrow.py", lambda: main(options.MODEL, options.UNITS, options.OUT)))

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from scorelm.generation import SHIPPED
+from scorelm.generation import SHIPPED, Student
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import sound_problems
 
@@ -217,3 +217,25 @@ def test_a_model_that_is_too_sure_is_tempered(chorales: list[str], tmp_path: Pat
             )
         else:
             assert torch.equal(found[name], weight)
+
+
+# -- scripts/narrow.py ------------------------------------------------------------------------------
+
+
+def test_of_a_narrower_model_s_units_those_stay_that_weigh_most(
+    tiny_model: Path, chorales: list[str], tmp_path: Path
+) -> None:
+    for units, out in (("32", "same"), ("20", "narrow")):
+        ended = run("scripts/narrow.py", str(tiny_model), units, out, cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr
+    whole, same, narrow = (Student(folder) for folder in (tiny_model, tmp_path / "same", tmp_path / "narrow"))
+    assert same.losses(chorales[0]) == whole.losses(chorales[0]) != narrow.losses(chorales[0])
+    wide, kept = (
+        load_file(folder / "model.safetensors")["gpt_neox.layers.0.mlp.dense_h_to_4h.bias"]
+        for folder in (tiny_model, tmp_path / "narrow")
+    )
+    assert len(kept) == 20 and set(kept.tolist()) <= set(wide.tolist())
+    refused(
+        run("scripts/narrow.py", str(tiny_model), "33", "wide", cwd=tmp_path), "32 units each, of which 33 cannot stay"
+    )
+    refused(run("scripts/narrow.py", "nowhere", "8", "out", cwd=tmp_path), "nowhere: holds no model of train.py")
