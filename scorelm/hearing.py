@@ -62,13 +62,13 @@ class RelatingHead(Head):
         logits = torch.nn.functional.linear(x, weight)
         logits, said = logits[..., : self.tokens], logits[..., self.tokens :].flatten(0, -2)
         if self.table is None or self.table.by_step.device != x.device:
-            self.table = related.Related(
-                self.lexemes,
-                lambda table: torch.as_tensor(table, device=x.device),
-                lambda a, at, axis: a.gather(axis, at),
-            )
+            self.table = related.Related(self.lexemes, self._array, lambda a, at, axis: a.gather(axis, at))
         shown = ids[:, -x.shape[1] :, 1:].flatten(0, -2).long() - self.tokens
         return logits + self.table.added(said, shown).view(logits.shape)
+
+    def _array(self, table: Any) -> torch.Tensor:
+        found = torch.as_tensor(table, device=self.weight.device)
+        return found.to(self.weight.dtype) if found.is_floating_point() else found
 
 
 def hear(model: Any, tokens: Sequence[Sequence[str]]) -> None:

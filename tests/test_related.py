@@ -1,5 +1,7 @@
 """How pitches that may come stand to what is heard, and the models that say what they think of it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from scorelm.notation.heard import FIFTHS, NEIGHBOURS, ROWS, STEPS, Ear
 from scorelm.notation.lexemes import cut
+from scorelm.pretrained import load_model
 from scorelm.related import FIFTH_OF, NOTHING, PITCHES, STEP_OF, TO, Related
 from scorelm.related import ROWS as RELATED
 from scorelm.tokenizer import Tokens, build_tokenizer
@@ -115,3 +118,14 @@ def test_a_token_is_judged_by_the_pitch_that_it_ends_with() -> None:
 def test_padding_hears_nothing() -> None:
     for rows in TABLES.rows(np.zeros((1, len(Ear().heard())), int) - ROWS):
         assert set(rows.ravel()) == {NOTHING}
+
+
+def test_a_model_of_half_precision_relates_too(tiny_model: Path) -> None:
+    whole, tokens = load_model(str(tiny_model))
+    half, _ = load_model(str(tiny_model), dtype="bfloat16")
+    shown, where = tokens.shown(tokens.encode('|K1T4:4P"A"GABc;P"B"DDDE;'))
+    given = {"input_ids": torch.tensor(shown)[None], "position_ids": torch.tensor(where)[None]}
+    mask = torch.ones(1, len(shown), dtype=torch.long)
+    with torch.no_grad():
+        logits = [model.eval()(**given, attention_mask=mask).logits.float() for model in (whole, half)]
+    torch.testing.assert_close(*logits, rtol=0.1, atol=0.1)
