@@ -82,14 +82,14 @@ def test_where_the_grammar_turns_the_model_far_a_measure_is_begun_anew(shipped: 
     plan = Plan(key=key_of("f#"), time=time_of("3/2"))
 
     def nats_a_quarter(again: int) -> float:
-        texts = ["", ""]
+        texts = [""] * 8
         wild = Sampling(temperature=1.6)
-        for row, piece in shipped.write(plan, seeds=range(2), measures=3, again=again, sampling=wild):
+        for row, piece in shipped.write(plan, seeds=range(8), measures=3, again=again, sampling=wild):
             texts[row] += piece
         assert all(sound_problems(text) == [] and len(parse(text).measures) >= 3 for text in texts)
         return sum(sum(shipped.losses(text)) for text in texts) / sum(float(parse(text).quarters) for text in texts)
 
-    assert nats_a_quarter(again=underway.MOST_AGAIN) < 0.5 * nats_a_quarter(again=0)
+    assert nats_a_quarter(again=underway.MOST_AGAIN) < 0.85 * nats_a_quarter(again=0)
 
 
 @pytest.mark.parametrize("engine", ["numpy", "transformers"])
