@@ -26,9 +26,7 @@ NUMBERS = (
     (" I.", " II.", " III.", " IV."),
     ("1", "2", "3", "4"),
 )
-
-
-JOINTS = (" ", ", ", "\n", " & ", "/", " e ")
+JOINTS = (" ", ", ", "\n", " & ", "/", " e ")  # of names that stand for one part
 
 
 def names(parts: int, rng: np.random.Generator, invented: float = 0.3) -> list[str]:
