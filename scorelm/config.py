@@ -71,7 +71,7 @@ class TrainConfig:
     workers: int = (
         0  # processes that cut all texts before training, for which a GPU would wait; 0: they are cut as they come
     )
-    learn: str = "all"  # or "intervals": their rows alone; all else stays as it is in start
+    learn: str = "all"  # or "intervals": their rows alone; or "leading": these, from a rule (training/leading.py)
     ahead: bool = False  # another process cuts texts while the model learns: as many batches, the same, sooner
     seed: int = 1
 
@@ -90,8 +90,8 @@ class TrainConfig:
             raise ConfigError("start and model_name are two models: name one")
         if self.add_layers and self.start is None:
             raise ConfigError("add_layers needs a start")
-        if self.learn == "intervals" and not (self.start and self.heard and self.related and not self.weight_decay):
-            raise ConfigError("learn: intervals are learnt by a start that hears and relates, with weight_decay 0")
+        if self.learn != "all" and not (self.start and self.heard and self.related and not self.weight_decay):
+            raise ConfigError(f"learn: {self.learn}: needs a start that hears and relates, and weight_decay 0")
         for name in ("dropout", "ema_decay", "min_lr_ratio", "part_subsets", "other_names"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
@@ -119,7 +119,7 @@ CHOICES = {
     "optimizer": ("muon", "adamw"),
     "positions": ("time", "index"),
     "cut": ("lexemes", "joined"),
-    "learn": ("all", "intervals"),
+    "learn": ("all", "intervals", "leading"),
 }
 FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
 Settings = TypeVar("Settings")

@@ -57,7 +57,10 @@ def test_what_sounds_meanwhile() -> None:
     heard = listen(text)  # three quarters into the measure
     assert heard["above-1"] == of_pitch("d")
     assert heard["moment"] == 12 and heard["pitch"] == of_pitch("F") and heard["pitch-before"] == of_pitch("G")
-    assert heard["until-1"] == 1 + 4 and heard["before-1"] == of_pitch("c")
+    assert heard["until-1"] == 1 + 4 and heard["before-1"] == of_pitch("e"), "just before"
+    held = listen('|K0T4:4P"A"hce;P"B"qGF')  # where the part above begins a note, too
+    assert held["above-1"] == of_pitch("e") and held["before-1"] == of_pitch("c")
+    assert listen('|K0T4:4P"A"hce;P"B"qG')["before-1"] == of_pitch("c"), "it still sounds"
     below = listen(text + ";")
     assert (below["above-2"], below["above-1"]) == (of_pitch("c"), of_pitch("G"))
     assert listen(text + "qE|")["below-1"] == of_pitch("E")

@@ -8,10 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scorelm.analysis.lines import midi
+from scorelm.bound.strict import Voices
 from scorelm.notation.heard import FIFTHS, NEIGHBOURS, ROWS, STEPS, Ear
 from scorelm.notation.lexemes import cut
+from scorelm.notation.model import Pitch
+from scorelm.notation.pitches import PITCH_OF
 from scorelm.pretrained import load_model
-from scorelm.related import FIFTH_OF, NOTHING, PITCHES, STEP_OF, TO, Related
+from scorelm.related import _BY_PARALLEL, _MOST_FIFTHS, FIFTH_OF, NOTHING, PITCHES, STEP_OF, TO, Related
 from scorelm.related import ROWS as RELATED
 from scorelm.tokenizer import Tokens, build_tokenizer
 from scorelm.training.keys import Keys
@@ -55,6 +59,27 @@ def test_what_would_be_parallel() -> None:
     assert octaves[1]["D"] not in (NOTHING, again[1]["G"]), "another interval has another row"
     _, _, still, _ = rows_of('|K0T4:4P"A"cc;P"B"F')
     assert set(still[1].values()) == {NOTHING}, "what does not move makes nothing parallel"
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(st.sampled_from(["c", "d", "e", "G", "A", "i", "q", "z"]), min_size=2, max_size=8),
+    st.lists(st.sampled_from(["F", "G", "C", "D", "E", "i", "q"]), min_size=1, max_size=8),
+)
+def test_parallel_fifths_and_octaves_are_those_of_strict_voice_leading(upper: list[str], lower: list[str]) -> None:
+    text = f'|K0T8:4P"Soprano"{"".join(upper)};P"Tenor"{"".join(lower)}'
+    voices = Voices()
+    for lexeme in cut(text):
+        voices = voices.push(lexeme)
+    refused = voices.ill_led()
+    _, _, again, _ = rows_of(text)
+    octave, fifth = _BY_PARALLEL + _MOST_FIFTHS + np.array([0, 1])
+    own = [lexeme for lexeme in lower if lexeme in PITCHES]
+    if not own or lower[-1] == "z":
+        return
+    found = {pitch for pitch, row in again[1].items() if row in (octave, fifth)}
+    inside = {pitch for pitch in PITCHES if 48 <= midi(Pitch(*PITCH_OF[pitch])) <= 69}
+    assert (found - {own[-1]}) & inside == refused & inside
 
 
 def test_places_in_the_key() -> None:

@@ -94,7 +94,7 @@ def test_intervals_may_be_learnt_alone(config: TrainConfig, trained: dict, tmp_p
         )
         assert torch.equal(tensor[:same], after[name][:same]), name
         assert same == len(tensor) or not torch.equal(tensor, after[name])
-    with pytest.raises(ConfigError, match="with weight_decay 0"):
+    with pytest.raises(ConfigError, match="and weight_decay 0"):
         replace(config, weight_decay=0.1)
 
 

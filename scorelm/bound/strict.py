@@ -1,9 +1,11 @@
-"""Strict voice leading, a rule over any walk: no parallel fifths and octaves, no crossings, no singer beyond his range.
+"""Strict voice leading, a rule over any walk: no parallel fifths and octaves, no crossings, no singer beyond his range,
+and no fermata but on a major or minor triad, its fifth not in the bass.
 
 They are those that scorelm.analysis.voice_leading counts. A pitch is refused where it would make one with a line whose
 notes are known by then: those written before it in the text, and given ones. Singers are held against singers,
 instruments against instruments, which may play with a singer in octaves; a singer sings one note at a time. Pitches are as written, transposing parts too.
-A rule that would leave no pitch is let go, and the note counts (``against``); given notes are not judged.
+A rule that would leave no pitch is let go, triads first, then ranges; of the others the note counts (``against``). Given
+notes are not judged.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from scorelm.notation.steps import Lexemes, Node
 
 PITCHES = frozenset(PITCH_OF)
 SEVERAL = frozenset("+&")  # notes at once, voices of a staff
+NONE: Lexemes = frozenset()
+TRIADS = (4, -3)  # a major and a minor third over the root, on the line of fifths
 NEAR = 1e-6  # quarters: times are sums of floats
 
 
@@ -69,6 +73,7 @@ class Voices:
         self.alter: int | None = None  # of a sign that is a lexeme of its own
         self.name: str | None = None  # of a part, while it is read
         self.tied = False
+        self.fermata = False  # over the note to come
         self.holds = True  # the rule
         self.against = 0  # notes of this measure that were written against it
 
@@ -91,8 +96,10 @@ class Voices:
             self.alter = None
         elif lexeme == "-":
             self.tied = True
+        elif lexeme == "H":
+            self.fermata = True
         elif lexeme == "|":
-            self.place, self.holds, self.against = (0, 0, 0), True, 0
+            self.place, self.holds, self.against, self.fermata = (0, 0, 0), True, 0, False
             self.lines = {place: notes[-1:] for place, notes in self.lines.items()}
         elif lexeme == ";":
             self.place = (self.place[0] + 1, 0, 0)
@@ -105,7 +112,7 @@ class Voices:
         elif lexeme == "P":
             self.name = ""
         elif lexeme in ("z", "y", "x", "Z", "X"):
-            self.tied = False
+            self.tied = self.fermata = False
 
     def _read_name(self, lexeme: str) -> None:
         if lexeme == '"':
@@ -125,26 +132,54 @@ class Voices:
         else:
             notes = (*notes, Note(before.now, self.clock.now, pitch))
         self.lines = {**self.lines, self.place: notes}
-        self.tied = False
+        self.tied = self.fermata = False
 
     def kept(self, allowed: Lexemes) -> tuple[Lexemes, bool]:
         """Those of some lexemes that lead well; or all, and True, where no pitch does."""
         if not self.holds or self.clock.in_string or self.clock.in_grace:
             return allowed, False
-        if (role := self._role(self.place)) and allowed - SEVERAL - TIE:
+        if self._role(self.place) and allowed - SEVERAL - TIE:
             allowed -= SEVERAL
         pitches = allowed & PITCHES
         if len(pitches) < 2:
             return allowed, False
-        refused: Lexemes = frozenset().union(*self._refused())
-        if role:
-            low, high = RANGES[role]
-            beyond = _beyond(high, True, self.alter) | _beyond(low, False, self.alter)
-            if pitches - refused - beyond:
-                refused |= beyond
+        refused: Lexemes = frozenset().union(*(crossing | parallel for crossing, parallel in self._judged()))
+        for more in (self._out_of_range(), self._out_of_chord()):
+            if pitches - refused - more:
+                refused |= more
         return (allowed - refused, False) if pitches - refused else (allowed, True)
 
-    def _refused(self) -> Iterator[Lexemes]:
+    def ill_led(self) -> Lexemes:
+        """The pitches with which a singer would leave his range, go parallel to another one, or rest on no triad;
+        crossings are none of them, which Bach writes."""
+        if self.clock.in_string or self.clock.in_grace or not self._role(self.place):
+            return NONE
+        parallels = (parallel for _, parallel in self._judged())
+        return self._out_of_range().union(self._out_of_chord(), *parallels)
+
+    def _out_of_range(self) -> Lexemes:
+        if not (role := self._role(self.place)):
+            return NONE
+        low, high = RANGES[role]
+        return _beyond(high, True, self.alter) | _beyond(low, False, self.alter)
+
+    def _out_of_chord(self) -> Lexemes:
+        """The pitches under a fermata that make no triad with the singers above."""
+        role = self._role(self.place)
+        if not (self.fermata and role):
+            return NONE
+        now = self.clock.now
+        chord = frozenset(
+            _fifths(note.pitch)
+            for place in self.lines.keys() | self.given.keys()
+            if place < self.place and self._role(place)
+            for note in self._around(place, now, now)
+            if note.onset < now + NEAR and note.end > now + NEAR
+        )
+        return _no_triad(chord, role == "bass", self.alter) if chord else NONE
+
+    def _judged(self) -> Iterator[tuple[Lexemes, Lexemes]]:
+        """The pitches that would cross each other line, and those that would be parallel to it."""
         clock = self.clock
         own = self.lines.get(self.place, ())
         onset = own[-1].onset if clock.joined and own else clock.now
@@ -155,16 +190,18 @@ class Voices:
                 continue
             notes = self._around(place, onset, end)
             there = [note.semitones for note in notes if note.onset < end - NEAR and note.end > onset + NEAR]
+            crossing = parallel = NONE
             if there and place < self.place:
-                yield _beyond(min(there), True, self.alter)
+                crossing = _beyond(min(there), True, self.alter)
             elif there:
-                yield _beyond(max(there), False, self.alter)
+                crossing = _beyond(max(there), False, self.alter)
             old = next((note for note in notes if abs(note.end - onset) < NEAR), None)
             new = next((note for note in notes if abs(note.onset - onset) < NEAR), None)
             if was and old and new and new.semitones != old.semitones:
                 interval = interval_class(_sounding(was.pitch), _sounding(old.pitch))
                 if interval in (FIFTH, OCTAVE):
-                    yield _apart(new.pitch, interval, self.alter) - _alike(was.semitones, self.alter)
+                    parallel = _apart(new.pitch, interval, self.alter) - _alike(was.semitones, self.alter)
+            yield crossing, parallel
 
     def _role(self, place: Place) -> str:
         known = self.roles[place[0]] if place[0] < len(self.roles) else ""
@@ -236,6 +273,20 @@ def _apart(pitch: Pitch, interval: tuple[int, int], alter: int | None) -> Lexeme
     """The pitches that stand in this interval to another one, octaves taken away."""
     other = _sounding(pitch)
     return frozenset(x for x in PITCHES if interval_class(_sounding(_pitch(x, alter)), other) == interval)
+
+
+@lru_cache(maxsize=1 << 12)
+def _no_triad(chord: frozenset[int], bass: bool, alter: int | None) -> Lexemes:
+    """The pitches that make no triad with others, which stand on the line of fifths; in the bass its fifth, too."""
+    roots = {other + k for other in chord for k in range(-4, 4)}
+    triads = [(root, root + 1, root + third) for root in roots for third in TRIADS]
+    fitting = {own for triad in triads if chord <= set(triad) for own in (triad[::2] if bass else triad)}
+    return frozenset(x for x in PITCHES if _fifths(_pitch(x, alter)) not in fitting) if fitting else NONE
+
+
+def _fifths(pitch: Pitch) -> int:
+    """Its place on the line of fifths, from C."""
+    return "FCGDAEB".index(pitch.step) - 1 + 7 * int(pitch.alter)
 
 
 @lru_cache(maxsize=1 << 10)

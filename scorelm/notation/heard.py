@@ -35,6 +35,7 @@ FIFTHS = {  # on the line of fifths, from C
 STEPS = {p: 7 * octave + _LETTERS.index(step) for p, (step, octave, _) in PITCH_OF.items()}
 _DOUBLE = frozenset((*ACCIDENTALS, "%"))  # before a pitch they make another of it
 _NAMES = {name: 2 + i for i, name in enumerate(COMMON_PARTS)}  # 1: another name
+_NEAR = 1e-6  # quarters: times are sums of floats
 _PER_QUARTER = 96  # divides what is usual
 _LENGTHS = {
     round(_PER_QUARTER * quarters): 1 + i
@@ -52,6 +53,7 @@ _MOST_FIFTHS = 9  # from the tonic of the key signature's major key
 _PITCH = OTHER + 1 + len(VALUES)
 _INTERVAL = 2 * _MOST_STEPS + 2
 _DEGREE = 2 * _MOST_FIFTHS + 3
+EDITION = 2  # counts on where a feature comes to mean another thing
 
 FEATURES: dict[str, int] = {
     "key": 16,  # fifths of the signature
@@ -71,7 +73,7 @@ FEATURES: dict[str, int] = {
     **{f"above-{k}": _PITCH for k in NEIGHBOURS},  # what the parts above sing meanwhile
     **{f"above-degree-{k}": _DEGREE for k in NEIGHBOURS},
     **{f"until-{k}": _MOST_LEFT + 2 for k in NEIGHBOURS},  # sixteenths that it still lasts
-    **{f"before-{k}": _PITCH for k in NEIGHBOURS},  # what they sang when ``pitch`` began
+    **{f"before-{k}": _PITCH for k in NEIGHBOURS},  # what they sang until now
     **{f"interval-{k}": _INTERVAL for k in NEIGHBOURS},  # steps from ``pitch`` up to that
     **{f"motion-{k}": _INTERVAL for k in NEIGHBOURS},  # steps from there to what they sing now
     **{f"below-{k}": _PITCH for k in NEIGHBOURS},  # what the parts below sang last
@@ -94,14 +96,13 @@ class _Note(NamedTuple):
 class _Part:
     """What is remembered of a part."""
 
-    __slots__ = ("before", "doubles", "key", "last", "name", "notes", "old", "onset", "struck", "tied", "value")
+    __slots__ = ("before", "doubles", "key", "last", "name", "notes", "old", "struck", "tied", "value")
 
     def __init__(self) -> None:
         self.notes: list[_Note] = []  # of this measure and of the one before
         self.old = 0  # of these, those of the one before
         self.last: str | None = None  # pitches
         self.value = self.before = NOTHING  # these as features have them
-        self.onset = -1.0  # of the last note
         self.tied = False
         self.name = 0
         self.key: int | None = None  # where it is not all parts'
@@ -118,6 +119,14 @@ class _Part:
         for number in range(len(self.notes) - 1, -1, -1):
             note = self.notes[number]
             if note.start <= moment < note.end:
+                return number
+        return -1
+
+    def until(self, moment: float) -> int:
+        """The number of the note that sounds just before it; -1: none."""
+        for number in range(len(self.notes) - 1, -1, -1):
+            note = self.notes[number]
+            if note.start < moment - _NEAR and moment < note.end + _NEAR:
                 return number
         return -1
 
@@ -205,7 +214,7 @@ class Ear:
         if self.with_fermata:
             self.fermata = end
         self.with_fermata = part.tied = False
-        part.before, part.value, part.last, part.onset = part.value, value, lexeme, start
+        part.before, part.value, part.last = part.value, value, lexeme
         part.struck += 1
         step, octave, alter = PITCH_OF[lexeme]
         for number in range(self.here):
@@ -257,8 +266,8 @@ class Ear:
     def _above(
         self, k: int, part: _Part, now: float, key: int | None
     ) -> tuple[_Note | None, int, int, int, int, int, int]:
-        """The note of the k-th part above, its value, its degree, how long it lasts, what was there when this part's
-        last note began, its interval from that note, and how it has moved since."""
+        """The note of the k-th part above, its value, its degree, how long it lasts, what it sang until now, the interval
+        to that from this part's last note, and how it has moved now."""
         if k > self.here:
             return None, NOTHING, 0, 0, NOTHING, 0, 0
         other = self.parts[self.here - k]
@@ -266,9 +275,9 @@ class Ear:
         note = other.notes[at] if at >= 0 else None
         before = NOTHING
         interval = motion = 0
-        then = other.at(part.onset)
-        if then >= 0:
-            old = other.notes[then]
+        until_now = other.until(now)
+        if until_now >= 0:
+            old = other.notes[until_now]
             before = old.value
             interval = _interval(part.last, old.pitch)
             if note is not None:
@@ -298,7 +307,7 @@ class Ear:
 
 def fingerprint() -> str:
     """Of FEATURES: a model that was taught to hear other ones cannot be told these."""
-    return hashlib.sha256(repr(FEATURES).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((EDITION, FEATURES)).encode()).hexdigest()[:16]
 
 
 def _sixteenths(quarters: float, most: int) -> int:

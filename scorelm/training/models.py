@@ -24,7 +24,7 @@ def prepare_model(config: TrainConfig) -> tuple[Any, Tokens]:
 
     if config.start is not None:
         model, tokens = started(config)
-        if config.learn == "intervals":
+        if config.learn != "all":
             learn_intervals_alone(model)
         return model, tokens
     if config.model_name is None:
