@@ -102,7 +102,7 @@ def test_it_is_learnt(tiny_training: TrainConfig, tmp_path: Path) -> None:
     train(first)
     led = replace(
         first, start=first.output_dir, output_dir=str(tmp_path / "led"), learn="leading", dropout=0.0,
-        max_steps=30, eval_steps=30, lr=0.01, ema_decay=0.0, weight_decay=0.0, warmup_steps=1,
+        max_steps=40, eval_steps=40, lr=0.05, ema_decay=0.0, weight_decay=0.0, warmup_steps=1,
     )  # fmt: skip
     train(led)
     text = '|T4:4P"Soprano"cdef;P"Alto"cdef;P"Tenor"FGAB|'
