@@ -48,6 +48,14 @@ def two(upper: str, lower: str, first: str = "Soprano", second: str = "Tenor") -
 # -- what is refused --------------------------------------------------------------------------------
 
 
+def test_a_fermata_stands_on_a_triad() -> None:
+    under = pitches("|", two("Hwc", "Hw"))
+    assert {"C", "E", "F", "_E", "A,", "G"} <= under and not {"D", "B,", "^F"} & under
+    assert {"D", "B,"} <= pitches("|", two("Hwc", "w")), "it is over the upper one alone"
+    in_bass = pitches("|", two("Hwc", "Hw", "Soprano", "Bass"))
+    assert {"C", "A,", "F,"} <= in_bass and not {"G,", "D,"} & in_bass, "a triad is not over its fifth"
+
+
 def test_parallel_fifths_and_octaves_are_refused() -> None:
     fifths = pitches("|", two("hGA", "hC"))
     assert not {"D", "D,", "D,,"} & fifths
