@@ -31,8 +31,8 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--validation", type=float, default=0.1, metavar="SHARE", help="of own scores; default: 0.1")
     out.add_argument("--test", type=float, default=0.1, metavar="SHARE", help="of own scores; default: 0.1")
     out.add_argument(
-        "--doubled", type=float, default=0.0, metavar="SHARE", help="of the training texts that stand there once more,"
-        " with instruments that play with their voices; default: 0",
+        "--doubled", type=float, default=0.0, metavar="TIMES", help="that each training text stands there once more, with"
+        " instruments that play with its voices; .5: half of the texts do; default: 0",
     )  # fmt: skip
     out.add_argument("--workers", type=int, metavar="N", help="processes; default: 1, with --ray as many as CPUs")
     out.add_argument(
@@ -65,8 +65,8 @@ def work(options: argparse.Namespace) -> int:
     strip(Score(), options.profile)  # refuses an unknown profile before any work
     if min(options.validation, options.test) < 0 or options.validation + options.test >= 1:
         raise ConfigError("--validation and --test are shares: each from 0, together below 1")
-    if not 0 <= options.doubled <= 1:
-        raise ConfigError("--doubled is a share: 0 to 1")
+    if not 0 <= options.doubled <= 100:
+        raise ConfigError("--doubled is a number of times: 0 to 100")
     if options.file_timeout < 0 or (options.workers is not None and options.workers < 1):
         raise ConfigError("--file-timeout is 0 or more, --workers 1 or more")
     with contextlib.ExitStack() as stack:

@@ -71,7 +71,7 @@ class TrainConfig:
     workers: int = (
         0  # processes that cut all texts before training, for which a GPU would wait; 0: they are cut as they come
     )
-    learn: str = "all"  # or "intervals": their rows alone; or "leading": these, from a rule (training/leading.py)
+    learn: str = "all"  # or "intervals": their rows alone
     ahead: bool = False  # another process cuts texts while the model learns: as many batches, the same, sooner
     seed: int = 1
 
@@ -91,7 +91,7 @@ class TrainConfig:
         if self.add_layers and self.start is None:
             raise ConfigError("add_layers needs a start")
         relates = self.start and self.heard and self.related and not self.weight_decay
-        if self.learn in ("intervals", "leading") and not relates:
+        if self.learn == "intervals" and not relates:
             raise ConfigError(f"learn: {self.learn}: needs a start that hears and relates, and weight_decay 0")
         for name in ("dropout", "ema_decay", "min_lr_ratio", "part_subsets", "other_names"):
             if not 0 <= getattr(self, name) < 1:
@@ -120,7 +120,7 @@ CHOICES = {
     "optimizer": ("muon", "adamw"),
     "positions": ("time", "index"),
     "cut": ("lexemes", "joined"),
-    "learn": ("all", "intervals", "leading"),
+    "learn": ("all", "intervals"),
 }
 FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
 Settings = TypeVar("Settings")

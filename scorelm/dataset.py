@@ -11,6 +11,7 @@ import functools
 import glob
 import hashlib
 import json
+import math
 import os
 import random
 import sys
@@ -215,7 +216,7 @@ def make(
     workers: processes; 0 to read in this one, where a file that kills its process or hangs is not survived
     file_timeout_s: a file that takes longer is given up; 0 for no limit
     read: another way to read the works, in order, instead of workers
-    doubled: share of the training texts that stand there once more, with instruments that play with their voices
+    doubled: how many times each training text stands there once more, with instruments that play with its voices
 
     ``notices.jsonl`` names what was guessed and left out of MIDI, ABC and Humdrum.
 
@@ -289,13 +290,15 @@ def _make(
     return report, new
 
 
-def _doubled(row: dict[str, Any], share: float) -> list[dict[str, Any]]:
-    """Sometimes a row more, of its music with instruments that play with the voices; its source is the seed."""
-    chance = random.Random(row["source"])
-    if chance.random() >= share:
-        return []
-    score = doubling.doubled(parse(row["text"]), chance)
-    return [] if score is None else [{**row, "text": write(score), **counts(score)}]
+def _doubled(row: dict[str, Any], times: float) -> list[dict[str, Any]]:
+    """So many rows more, of its music with instruments that play with the voices, other ones in each; its source is the
+    seed. Of a part of one, chance tells whether it is there."""
+    out = []
+    for number in range(math.ceil(times)):
+        chance = random.Random(f"{row['source']} {number}" if number else row["source"])
+        if chance.random() < times - number and (score := doubling.doubled(parse(row["text"]), chance)):
+            out.append({**row, "text": write(score), **counts(score)})
+    return out
 
 
 class Journal:

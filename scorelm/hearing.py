@@ -61,10 +61,14 @@ class RelatingHead(Head):
         weight = torch.cat([self.weight[: self.tokens], self.weight[-related.ROWS :], nothing])
         logits = torch.nn.functional.linear(x, weight)
         logits, said = logits[..., : self.tokens], logits[..., self.tokens :].flatten(0, -2)
-        if self.table is None or self.table.by_step.device != x.device:
-            self.table = related.Related(self.lexemes, self._array, lambda a, at, axis: a.gather(axis, at))
         shown = ids[:, -x.shape[1] :, 1:].flatten(0, -2).long() - self.tokens
-        return logits + self.table.added(said, shown).view(logits.shape)
+        return logits + self.intervals().added(said, shown).view(logits.shape)
+
+    def intervals(self) -> related.Related:
+        """Of each pitch to what is heard; where the weights are."""
+        if self.table is None or self.table.by_step.device != self.weight.device:
+            self.table = related.Related(self.lexemes, self._array, lambda a, at, axis: a.gather(axis, at))
+        return self.table
 
     def _array(self, table: Any) -> torch.Tensor:
         found = torch.as_tensor(table, device=self.weight.device)

@@ -8,6 +8,8 @@ from itertools import islice
 
 import numpy as np
 
+from scorelm.analysis.lines import role_of
+
 # as they stand in editions of choirs, of chamber music and of cantatas
 USUAL = (
     "Soprano,Alto,Tenor,Bass,Baritone,Mezzo-soprano,Treble,S.,A.,T.,B.,Cantus,Altus,Tenore,Bassus,Canto,Basso,Quintus,"
@@ -44,12 +46,15 @@ def names(parts: int, rng: np.random.Generator, invented: float = 0.3) -> list[s
 
 def shared_names(own: Sequence[str], rng: np.random.Generator) -> list[str]:
     """Names for parts of which some play together what a voice sings ("Soprano, Violin 1"), as scores of cantatas have
-    them, or other names altogether. own: that they have"""
+    them, or other names altogether. Singers keep theirs, and nobody else is called so: what a soprano sings is for a
+    model to know. own: the names that they have"""
     joint = JOINTS[int(rng.integers(len(JOINTS)))]
     with_others = int(rng.integers(3))  # names beside the first one, at most
     of_each = [int(rng.integers(with_others + 1)) for _ in own]
-    others = iter(names(sum(of_each), rng, 0.05))
-    first = own if rng.random() < 0.5 else names(len(own), rng, 0.05)
+    wanted = len(own) + sum(of_each)
+    others = (name for name in names(8 * wanted, rng, 0.05) if not role_of(name))
+    keep = rng.random() < 0.5
+    first = [name if keep or role_of(name) else next(others, name) for name in own]
     return [joint.join([name, *islice(others, count)]) for name, count in zip(first, of_each)]
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from scorelm import cli
 from scorelm.errors import ConfigError
+from scorelm.training.output import changed, write_weights
 
 
 def main(source: Path, units: int, out: Path) -> int:
@@ -40,15 +40,10 @@ def main(source: Path, units: int, out: Path) -> int:
             weights[name] = weights[name][kept].contiguous()
         weights[writes] = weights[writes][:, kept].contiguous()
 
-    new = out.with_name(f".{out.name}.new")
-    shutil.rmtree(new, ignore_errors=True)
-    shutil.copytree(source, new)
-    save_file(weights, new / "model.safetensors", {"format": "pt"})
-    shutil.copymode(source / "model.safetensors", new / "model.safetensors")
-    text = json.dumps({**config, "intermediate_size": units}, indent=2) + "\n"
-    (new / "config.json").write_text(text, encoding="utf-8")
-    shutil.rmtree(out, ignore_errors=True)
-    new.rename(out)
+    with changed(source, out) as new:
+        write_weights(weights, new / "model.safetensors")
+        text = json.dumps({**config, "intermediate_size": units}, indent=2) + "\n"
+        (new / "config.json").write_text(text, encoding="utf-8")
     return 0
 
 

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import argparse
 import math
-import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from scorelm import cli
 from scorelm.dataset import read_rows
 from scorelm.evaluate import load
+from scorelm.training.output import changed, write_weights
 
 TRIED = (1.0, 1.1, 1.2)
 NORM = ("gpt_neox.final_layer_norm.weight", "gpt_neox.final_layer_norm.bias")
@@ -49,17 +49,11 @@ def main(source: Path, out: Path) -> int:
         return 2
     bits(best)
 
-    new = out.with_name(f".{out.name}.new")
-    shutil.rmtree(new, ignore_errors=True)
-    shutil.copytree(source, new)
-    file = new / "model.safetensors"
-    saved = load_file(file)
-    for name in NORM:
-        saved[name] = (saved[name].float() / best).to(saved[name].dtype)
-    save_file(saved, file, {"format": "pt"})
-    shutil.copymode(source / "model.safetensors", file)
-    shutil.rmtree(out, ignore_errors=True)
-    new.rename(out)
+    with changed(source, out) as new:
+        saved = load_file(new / "model.safetensors")
+        for name in NORM:
+            saved[name] = (saved[name].float() / best).to(saved[name].dtype)
+        write_weights(saved, new / "model.safetensors")
     return 0
 
 

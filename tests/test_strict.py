@@ -10,7 +10,7 @@ import pytest
 from scorelm import extract
 from scorelm.analysis.lines import lines
 from scorelm.analysis.voice_leading import voice_leading
-from scorelm.bound.strict import PITCHES, strict
+from scorelm.bound.strict import PITCHES, Voices, strict
 from scorelm.bound.walk import Ids
 from scorelm.compose import Wish, generate
 from scorelm.errors import ConfigError
@@ -84,10 +84,43 @@ def test_voices_do_not_cross_while_a_note_lasts() -> None:
     assert "A" not in pitches("|", two("hcG", "w", second="Alto"))
 
 
-def test_singers_and_instruments_do_not_hinder_each_other() -> None:
-    assert "A" in pitches("|", two("hGA", "hG", second="Oboe"))
+def test_singers_and_instruments_do_not_hinder_each_other_where_several_sing() -> None:
+    choir = 'T4:4P"Soprano"hGA;P"Alto"hEF;'
+    assert "A," in pitches("|", choir + 'P"Oboe"hG,')
+    assert "A," not in pitches("|", choir.replace("Alto", "Flute") + 'P"Oboe"hG,'), (
+        "with a voice alone they are counted"
+    )
+    assert "A" not in pitches("|", two("hGA", "hG", second="Oboe"))
     assert "A" not in pitches("|", two("hGA", "hG", first="Flute", second="Oboe"))
     assert "A" not in pitches("|", two("hGA", "hG", first="Soprano solo", second="Tenor"))
+
+
+def at_home(text: str) -> bool:
+    voices = Voices()
+    for lexeme in cut(text):
+        voices = voices.push(lexeme)
+    return voices.at_home()
+
+
+def test_a_text_ends_on_the_triad_of_its_tonic() -> None:
+    triad = 'T4:4P"Soprano"hGc;P"Alto"hDE;P"Tenor"hB,C;P"Bass"hG,C,!end!'
+    assert at_home("|K0!major!" + triad) and at_home("|K0" + triad) and at_home("|" + triad)
+    assert not at_home("|K0!minor!" + triad) and not at_home("|K1!major!" + triad)
+    assert at_home("|K-3!minor!" + triad) and at_home("|K2!dorian!" + triad.replace("T4:4", "T2:4")) is False
+    assert at_home("|K0" + triad.replace("c", "A").replace("D", "A,").replace("C,", "A,,")), "or the relative minor"
+    assert not at_home("|K0!major!" + triad.replace("C,", "E,,")), "no sixth chord"
+    assert not at_home("|K0!major!" + triad.replace("DE", "DF")), "no fourth"
+    assert at_home("|K0!major!" + triad.replace("hDE", "hD_E")), "major and minor are alike"
+    assert at_home('|K0!major!T4:4P"Flute"hGc!end!') and not at_home('|K0!major!T4:4P"Flute"hcG!end!')
+    assert at_home('|K0!major!T4:4P"Piano"hcD+G!end!'), "notes of a chord are not known one by one"
+
+
+def test_an_end_away_from_home_counts_against_its_measure() -> None:
+    for last, broken in (("C,", 0), ("E,,", 1)):
+        node = strict(Sound("|", measures=1)).node
+        for lexeme in cut(f'K0!major!T4:4P"Soprano"wc;P"Alto"wE;P"Tenor"wC;P"Bass"w{last}!end!'):
+            node = node.push(lexeme)
+        assert node.against == broken
 
 
 def test_given_notes_that_stand_later_in_the_text_are_known() -> None:

@@ -1,11 +1,12 @@
 """Strict voice leading, a rule over any walk: no parallel fifths and octaves, no crossings, no singer beyond his range,
-and no fermata but on a major or minor triad, its fifth not in the bass.
+no fermata but on a major or minor triad, its fifth not in the bass, and no end but on the tonic's triad.
 
 They are those that scorelm.analysis.voice_leading counts. A pitch is refused where it would make one with a line whose
-notes are known by then: those written before it in the text, and given ones. Singers are held against singers,
-instruments against instruments, which may play with a singer in octaves; a singer sings one note at a time. Pitches are as written, transposing parts too.
-A rule that would leave no pitch is let go, triads first, then ranges; of the others the note counts (``against``). Given
-notes are not judged.
+notes are known by then: those written before it in the text, and given ones. Where two or more sing, singers are held
+against singers, instruments against instruments, which may play with a singer in octaves; else all against all. A singer
+sings one note at a time. Pitches are as written, transposing parts too.
+A rule that would leave no pitch is let go, triads first, then ranges; of the others the note counts, and so does an end
+away from home (``against``). Given notes are not judged.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from scorelm.analysis.lines import Line, Sounding, midi, role_of
+from scorelm.analysis.tonality import MODES
 from scorelm.analysis.voice_leading import FIFTH, OCTAVE, RANGES, interval_class
 from scorelm.notation.lexemes import COMMON_PARTS, cut
 from scorelm.notation.model import Pitch
@@ -26,9 +28,13 @@ from scorelm.notation.sound_voice import TIE
 from scorelm.notation.steps import Lexemes, Node
 
 PITCHES = frozenset(PITCH_OF)
+FINAL = "!end!"  # the barline behind the last measure
+SIGNATURES = {f"K{fifths}": fifths for fifths in range(-7, 8)}
+MODE_NAMES = {f"!{mode}!": mode for mode in MODES}
 SEVERAL = frozenset("+&")  # notes at once, voices of a staff
 NONE: Lexemes = frozenset()
 TRIADS = (4, -3)  # a major and a minor third over the root, on the line of fifths
+_DEGREES = (0, 2, 4, -1, 1, 3, 5)  # of a major scale, on the line of fifths
 NEAR = 1e-6  # quarters: times are sums of floats
 
 
@@ -46,15 +52,16 @@ def strict(sound: Sound, before: str = "|", given: tuple[Line, ...] = (), begun:
 
 
 class Note:
-    """A note as it was written. Times in quarters from the start; tied heads are one note."""
+    """A note as it was written, the highest of a ``chord``. Times in quarters from the start; tied heads are one note."""
 
-    __slots__ = ("end", "onset", "pitch", "semitones")
+    __slots__ = ("chord", "end", "onset", "pitch", "semitones")
 
-    def __init__(self, onset: float, end: float, pitch: Pitch) -> None:
+    def __init__(self, onset: float, end: float, pitch: Pitch, chord: bool = False) -> None:
         self.onset = onset
         self.end = end
         self.pitch = pitch
         self.semitones = midi(pitch)
+        self.chord = chord
 
 
 Notes = tuple[Note, ...]
@@ -74,6 +81,8 @@ class Voices:
         self.name: str | None = None  # of a part, while it is read
         self.tied = False
         self.fermata = False  # over the note to come
+        self.key: int | None = None  # sharps of the signature; flats are below 0
+        self.mode = ""  # that is said of it
         self.holds = True  # the rule
         self.against = 0  # notes of this measure that were written against it
 
@@ -98,6 +107,10 @@ class Voices:
             self.tied = True
         elif lexeme == "H":
             self.fermata = True
+        elif lexeme in SIGNATURES:
+            self.key, self.mode = SIGNATURES[lexeme], ""
+        elif lexeme in MODE_NAMES:
+            self.mode = MODE_NAMES[lexeme]
         elif lexeme == "|":
             self.place, self.holds, self.against, self.fermata = (0, 0, 0), True, 0, False
             self.lines = {place: notes[-1:] for place, notes in self.lines.items()}
@@ -125,10 +138,10 @@ class Voices:
         notes = self.lines.get(self.place, ())
         last = notes[-1] if notes else None
         if before.joined and last:  # a chord counts by its highest note
-            if midi(pitch) >= last.semitones:
-                notes = (*notes[:-1], Note(last.onset, last.end, pitch))
+            highest = pitch if midi(pitch) >= last.semitones else last.pitch
+            notes = (*notes[:-1], Note(last.onset, last.end, highest, chord=True))
         elif self.tied and last and last.pitch == pitch and abs(last.end - before.now) < NEAR:
-            notes = (*notes[:-1], Note(last.onset, self.clock.now, pitch))
+            notes = (*notes[:-1], Note(last.onset, self.clock.now, pitch, last.chord))
         else:
             notes = (*notes, Note(before.now, self.clock.now, pitch))
         self.lines = {**self.lines, self.place: notes}
@@ -150,9 +163,10 @@ class Voices:
         return (allowed - refused, False) if pitches - refused else (allowed, True)
 
     def ill_led(self) -> Lexemes:
-        """The pitches with which a singer would leave his range, go parallel to another one, or rest on no triad;
-        crossings are none of them, which Bach writes."""
-        if self.clock.in_string or self.clock.in_grace or not self._role(self.place):
+        """The pitches with which a singer would leave his range, go parallel to another one, or rest on no triad, and
+        where but one sings, or none, also those with which an instrument would go parallel; crossings are none of them,
+        which Bach writes."""
+        if self.clock.in_string or self.clock.in_grace or (self._choir() and not self._role(self.place)):
             return NONE
         parallels = (parallel for _, parallel in self._judged())
         return self._out_of_range().union(self._out_of_chord(), *parallels)
@@ -181,12 +195,13 @@ class Voices:
     def _judged(self) -> Iterator[tuple[Lexemes, Lexemes]]:
         """The pitches that would cross each other line, and those that would be parallel to it."""
         clock = self.clock
+        choir = self._choir()
         own = self.lines.get(self.place, ())
         onset = own[-1].onset if clock.joined and own else clock.now
         end = onset + clock.held * clock.ratios[-1]
         was = next((note for note in reversed(own) if abs(note.end - onset) < NEAR), None)
         for place in self.lines.keys() | self.given.keys():
-            if place == self.place or bool(self._role(place)) != bool(self._role(self.place)):
+            if place == self.place or (choir and bool(self._role(place)) != bool(self._role(self.place))):
                 continue
             notes = self._around(place, onset, end)
             there = [note.semitones for note in notes if note.onset < end - NEAR and note.end > onset + NEAR]
@@ -202,6 +217,27 @@ class Voices:
                 if interval in (FIFTH, OCTAVE):
                     parallel = _apart(new.pitch, interval, self.alter) - _alike(was.semitones, self.alter)
             yield crossing, parallel
+
+    def at_home(self) -> bool:
+        """Whether the chord that sounds now holds nothing but the tonic's triad, the tonic in the bass; so far as a key is
+        said, and notes alone tell. Without a mode it is the major key's or the minor one's."""
+        choir = self._choir()
+        found = [notes for place, notes in self.lines.items() if notes and not (choir and not self._role(place))]
+        if self.key is None or not found:
+            return True
+        last = max(notes[-1].onset for notes in found)
+        chord = [note for notes in found for note in notes if note.onset < last + NEAR and note.end > last + NEAR]
+        if any(note.chord for note in chord):
+            return True
+        bass = _fifths(min(chord, key=lambda note: note.semitones).pitch)
+        triads = ({0, 1, 4}, {0, 1, -3})
+        own = {_fifths(note.pitch) - bass for note in chord}
+        return bass in _tonics(self.key, self.mode) and any(own <= triad for triad in triads)
+
+    def _choir(self) -> bool:
+        """Whether two or more sing, by what is known."""
+        parts = range(max(len(self.roles), 1 + max(self.given_roles, default=-1)))
+        return sum(bool(self._role((part, 0, 0))) for part in parts) > 1
 
     def _role(self, place: Place) -> str:
         known = self.roles[place[0]] if place[0] < len(self.roles) else ""
@@ -232,7 +268,7 @@ class Led(Node):
 
     def push(self, lexeme: str) -> Node:
         voices = self.voices.push(lexeme)
-        voices.against += self.lets_go and lexeme in PITCHES
+        voices.against += (self.lets_go and lexeme in PITCHES) or (lexeme == FINAL and not voices.at_home())
         return led(self.node.push(lexeme), voices)
 
     def peek(self, lexeme: str) -> Lexemes:
@@ -287,6 +323,11 @@ def _no_triad(chord: frozenset[int], bass: bool, alter: int | None) -> Lexemes:
 def _fifths(pitch: Pitch) -> int:
     """Its place on the line of fifths, from C."""
     return "FCGDAEB".index(pitch.step) - 1 + 7 * int(pitch.alter)
+
+
+def _tonics(key: int, mode: str) -> tuple[int, ...]:
+    """The tonic of a signature on the line of fifths; of one without a mode, the major key's and the minor one's."""
+    return tuple(key + _DEGREES[MODES[x]] for x in ((mode,) if mode else ("major", "minor")))
 
 
 @lru_cache(maxsize=1 << 10)

@@ -25,7 +25,6 @@ from scorelm.training.batches import IGNORED, Batches, Place, with_places
 from scorelm.training.checkpoints import Checkpoints
 from scorelm.training.corpus import Corpus
 from scorelm.training.extensions import release_abandoned_builds
-from scorelm.training.leading import Leading
 from scorelm.training.models import prepare_model
 from scorelm.training.on_cpu import hasten
 from scorelm.training.optimizers import build_optimizers, rate_factor, set_rates
@@ -69,9 +68,6 @@ class Trainer:
         set_seed(config.seed)
         model, self.tokens = prepare_model(config)
         hasten(model)
-        self.leading = None
-        if config.learn == "leading":
-            self.leading = Leading(model, self.tokens.vocabulary, self.accelerator.device)
         parameters = sum(p.numel() for p in model.parameters())
         learnt = sum(p.numel() for p in model.parameters() if p.requires_grad)
         self.checkpoints = Checkpoints(config.output_dir, config.save_total_limit)
@@ -177,13 +173,9 @@ class Trainer:
             with accelerator.autocast():
                 logits = self.model(**batch.inputs(), use_cache=False).logits  # (batch, time, vocabulary)
             targets = batch.targets()
-            if self.leading:
-                with accelerator.autocast():
-                    loss = self.leading.loss(batch, logits)
-            else:
-                loss = torch.nn.functional.cross_entropy(
-                    logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED
-                )
+            loss = torch.nn.functional.cross_entropy(
+                logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED
+            )
             accelerator.backward(loss)
             if accelerator.sync_gradients and not self.deepspeed:
                 accelerator.clip_grad_norm_(self.model.parameters(), 1.0)

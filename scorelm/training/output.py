@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,31 @@ def save(model: Any, tokenizer: Any, config: TrainConfig, metrics: dict[str, Any
         target.rename(old)
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def changed(source: Path, out: Path) -> Iterator[Path]:
+    """A copy of a model's folder, to be changed. Then it gets the name ``out``, which may be ``source``; where that fails,
+    all is as it was."""
+    new = out.with_name(f".{out.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        shutil.copytree(source, new)
+        yield new
+        shutil.rmtree(out, ignore_errors=True)
+        new.rename(out)
+    except OSError as error:
+        raise ScoreError(f"{out}: cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def write_weights(weights: Mapping[str, Any], file: Path) -> None:
+    """Tensors of torch -> a safetensors file that all may read."""
+    from safetensors.torch import save_file
+
+    save_file(dict(weights), file, {"format": "pt"})
+    file.chmod(0o644)
 
 
 def _merged(model: Any) -> Any:
