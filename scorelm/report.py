@@ -17,6 +17,9 @@ MUSICAL = (
     ("parallel_fifths_contrary_per_1000", "  of these by contrary motion", "number"),
     ("parallel_octaves_per_1000", "parallel octaves in 1000 pairs moving together", "number"),
     ("parallel_octaves_contrary_per_1000", "  of these by contrary motion", "number"),
+    ("pieces_for_singers", "pieces in which two or more sing", "count"),
+    ("parallel_fifths_of_singers_per_1000", "  their parallel fifths in 1000", "number"),
+    ("parallel_octaves_of_singers_per_1000", "  their parallel octaves in 1000", "number"),
     ("major", "major among declared keys", "share"),
     ("key_agrees", "the notes say the key declared (Krumhansl)", "share"),
     ("last_chord_tonic_root_position", "last chord: tonic triad in root position", "share"),
@@ -92,7 +95,12 @@ def musical(found: dict[str, Any], split: str) -> list[str]:
 def shown(value: float | None, how: str) -> str:
     if value is None:
         return "-"
-    return {"share": f"{100 * value:.0f} %", "number": f"{value:.2f}", "distance": f"{value:.3f}"}[how]
+    return {
+        "share": f"{100 * value:.0f} %",
+        "count": f"{value:.0f}",
+        "number": f"{value:.2f}",
+        "distance": f"{value:.3f}",
+    }[how]
 
 
 def _rates(label: str, found: dict[str, Any]) -> str:

@@ -33,11 +33,11 @@ TABLES = ("gpt_neox.embed_in.weight", "embed_out.weight")  # one, which is writt
 def main(options: argparse.Namespace) -> int:
     model, tokens = load_model(str(options.MODEL))
     leading = Leading(model, tokens.vocabulary)
-    texts = []
-    for folder in (options.dataset, options.own):
-        texts.append(leading.moments(epoch(folder, tokens, options.seed)))
-        say(f"{folder}: {len(texts[-1])} places, {1000 * leading.ill_led(texts[-1]):.2f} in 1000 led ill")
-    leading.lead(texts, options.steps, options.lr, options.seed, say)
+    folders = options.dataset, options.own
+    read, written = (leading.moments(epoch(folder, tokens, options.seed)) for folder in folders)
+    for folder, some in zip(folders, (read, written)):
+        say(f"{folder}: {len(some)} places, {1000 * leading.ill_led(some):.2f} in 1000 led ill")
+    leading.lead(read, written, options.steps, options.lr, options.seed, say)
     with changed(options.MODEL, options.OUT) as new:
         weights = load_file(new / "model.safetensors")
         for name in TABLES:
@@ -59,7 +59,7 @@ if __name__ == "__main__":
     parser.add_argument("OUT", type=Path)
     parser.add_argument("--dataset", default="dataset", metavar="DIR", help="default: dataset")
     parser.add_argument("--own", required=True, metavar="DIR", help="a dataset of its own texts")
-    parser.add_argument("--steps", type=int, default=460, help="default: 460")
-    parser.add_argument("--lr", type=float, default=0.03, help="default: .03")
+    parser.add_argument("--steps", type=int, default=400, help="default: 400")
+    parser.add_argument("--lr", type=float, default=0.01, help="default: .01")
     parser.add_argument("--seed", type=int, default=1, help="default: 1")
     sys.exit(cli.run("lead.py", lambda: main(parser.parse_args())))

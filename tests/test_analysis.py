@@ -190,6 +190,17 @@ def test_the_figures_of_bach_beside_themselves(chorales: list[str]) -> None:
     assert figures(count(pieces, index), count(pieces))["copied"]["pieces_above_4_measures"] == 4
 
 
+def test_parallels_of_singers_are_given_apart_where_two_or_more_sing() -> None:
+    music = '|T4:4P"{}"hcd;P"{}"hCD|'
+    pieces = [("sung", music.format("Soprano", "Alto")), ("played", music.format("Soprano", "Flute"))]
+    found = count([pieces[0], pieces[1], ("still", '|T4:4P"Soprano"hcc;P"Alto"hCD|')], sound=False)
+    shown = figures(found, found)
+    assert shown["pairs_moving_together"] == 2 and shown["pieces_for_singers"] == 2
+    assert shown["parallel_octaves_of_singers_per_1000"] == 1000 and shown["parallel_fifths_of_singers_per_1000"] == 0
+    played = figures(count([pieces[1]], sound=False), found)
+    assert played["parallel_octaves_per_1000"] == 1000 and played["parallel_octaves_of_singers_per_1000"] is None
+
+
 def test_text_that_does_not_parse_is_counted_and_said() -> None:
     said: list[str] = []
     found = count([("broken", '|T4:4P"A"C|'), ("empty", "|")], say=said.append)

@@ -37,6 +37,9 @@ class Counts:
     heads: int = 0
     quarters: Fraction = Fraction(0)
     voices: Counter[str] = field(default_factory=Counter)  # as voice_leading counts
+    choirs: Counter[str] = field(
+        default_factory=Counter
+    )  # the same of the pieces in which two or more sing, and "pieces"
     modes: Counter[bool] = field(default_factory=Counter)  # declared: major or not
     estimates: Counter[bool] = field(default_factory=Counter)  # of declared keys: whether the notes say the same
     last: Counter[str] = field(default_factory=Counter)
@@ -60,7 +63,10 @@ class Counts:
         if not found:
             return
         chain = moments(found)
-        self.voices += voice_leading(found)
+        voices = voice_leading(found)
+        self.voices += voices
+        if sum(bool(line.role) for line in found) > 1:
+            self.choirs += voices + Counter(pieces=1)
         self.durations += distributions.durations(found)
         self.intervals += distributions.melodic_intervals(found)
         held = tonality.fermata_moments(found, chain)
@@ -108,7 +114,7 @@ def count(
 
 def figures(found: Counts, reference: Counts) -> dict[str, Any]:
     """The figures; distances are to the histograms of ``reference``."""
-    voices = found.voices
+    voices, choirs = found.voices, found.choirs
     return {
         "pieces": found.pieces,
         "parse": _share(found.parsed, found.pieces),
@@ -124,6 +130,9 @@ def figures(found: Counts, reference: Counts) -> dict[str, Any]:
         "parallel_fifths_contrary_per_1000": _rate(voices["fifths_contrary"], voices["moving_pairs"]),
         "parallel_octaves_per_1000": _rate(voices["octaves"], voices["moving_pairs"]),
         "parallel_octaves_contrary_per_1000": _rate(voices["octaves_contrary"], voices["moving_pairs"]),
+        "pieces_for_singers": choirs["pieces"],
+        "parallel_fifths_of_singers_per_1000": _rate(choirs["fifths"], choirs["moving_pairs"]),
+        "parallel_octaves_of_singers_per_1000": _rate(choirs["octaves"], choirs["moving_pairs"]),
         "key_declared": _share(sum(found.modes.values()), found.parsed),
         "major": _share(found.modes[True], sum(found.modes.values())),
         "key_agrees": _share(found.estimates[True], sum(found.estimates.values())),

@@ -13,7 +13,7 @@ the rest of it makes of each place is worked out once and kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -28,7 +28,7 @@ from scorelm.vocabulary import Vocabulary
 
 LEAST_PITCH = 0.01  # of what is said: where pitches have less, there is nothing to learn
 LEAST = 0.02  # of what it said before; where less is left, the rule teaches nothing
-PLACES = 1024  # a step, of the texts that were read and of those that were written, each
+PLACES = (2048, 1024)  # a step, of the texts that were read and of those that were written
 WARMUP = 10  # steps
 DECAY = 0.97  # of the average over steps
 SAID = 100  # steps between reports
@@ -116,12 +116,12 @@ class Leading:
         return self.head.intervals().added(torch.nn.functional.linear(some.states, rows), some.shown)
 
     def lead(
-        self, texts: Sequence[Moments], steps: int, lr: float, seed: int, say: Callable[[str], None] = lambda line: None
+        self, read: Moments, written: Moments, steps: int, lr: float, seed: int, say: Callable[[str], None] = print
     ) -> None:
-        """Let the rows learn, of each of some kinds of texts as much. lr: the highest one, of AdamW"""
+        """Let the rows learn by texts that were read and that it has written itself. lr: the highest one, of AdamW"""
         chance = torch.Generator().manual_seed(seed)
         with torch.no_grad():
-            unrelated = [torch.cat([part.said - self.added(part) for part in parts(some)]) for some in texts]
+            unrelated = [torch.cat([part.said - self.added(part) for part in parts(x)]) for x in (read, written)]
         self.rows.requires_grad_(True)
         averaged = self.rows.detach().clone()
         optimizer = torch.optim.AdamW([self.rows], lr=lr, weight_decay=0.0, betas=(0.9, 0.99))
@@ -129,9 +129,9 @@ class Leading:
             rate = min(1.0, (step + 1) / WARMUP) * (0.01 + 0.99 * (1 + math.cos(math.pi * step / steps)) / 2)
             optimizer.param_groups[0]["lr"] = lr * rate
             loss = torch.zeros(())
-            for some, logits in zip(texts, unrelated):
-                places = torch.randint(len(some), (PLACES,), generator=chance)
-                loss = loss + self.loss(some[places], logits[places]) / len(texts)
+            for some, logits, count in zip((read, written), unrelated, PLACES):
+                places = torch.randint(len(some), (count,), generator=chance)
+                loss = loss + self.loss(some[places], logits[places]) * count / sum(PLACES)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_([self.rows], 1.0)
