@@ -3,7 +3,8 @@
 
     python benchmarks/train_speed.py --steps 30 --json train_speed.json
 
-Both train the model of train_cfg.json on the train split, eight texts a step, on the CPU's threads that are given.
+Both train the model of train_cfg.json on the train split, eight texts a step, on the CPU's threads that are given: a
+plain GPT-NeoX of its sizes, and train.py once more as it is set there, told what is heard, which the Trainer cannot be.
 The Trainer gets the texts as a dataset of token ids and transformers' own collator, nothing else is set; train.py cuts
 them beforehand, too (``--workers``). What is counted are tokens that are learnt; padding is none. Seconds are of the
 processor; other work on the machine still slows the Trainer, which moves twice the bytes, by a quarter. The first steps
@@ -32,12 +33,12 @@ from scorelm.training.models import new_model
 WARM = 5
 
 
-def ours(config_file: str, dataset: str, steps: int, threads: int) -> float:
-    """Tokens a second of train.py, checkpoints and evaluation left out as they are for the other."""
+def ours(config_file: str, dataset: str, steps: int, threads: int, **other: object) -> float:
+    """Tokens a second of train.py, checkpoints and evaluation left out as they are for the other. other: settings"""
     with tempfile.TemporaryDirectory() as folder:
         config = replace(
             load_config(config_file), dataset_dir=dataset, output_dir=f"{folder}/model", threads=threads,
-            max_steps=10**6, eval_steps=10**6, save_steps=0,
+            max_steps=10**6, eval_steps=10**6, save_steps=0, **other,
         )  # fmt: skip
         trainer = Ours(config)
         from scorelm.training.batches import Batches, Place
@@ -102,15 +103,16 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     arguments = options.config, options.dataset, options.steps, options.threads
-    found = {"transformers.Trainer": theirs(*arguments)}
-    AcceleratorState._reset_state(reset_partial_state=True)  # both in one process, each with a precision of its own
-    found["train.py"] = ours(*arguments)
-    ratio = found["train.py"] / found["transformers.Trainer"]
+    plain = theirs(*arguments)
+    found = {"transformers.Trainer": plain}
+    for name, other in (("train.py, the same model", {"positions": "index", "heard": False}), ("train.py", {})):
+        AcceleratorState._reset_state(reset_partial_state=True)  # all in one process, each with a precision of its own
+        found[name] = ours(*arguments, **other)
     for name, speed in found.items():
-        print(f"{name:22} {speed:8.0f} tokens/s")
-    print(f"ratio {ratio:.2f}")
+        print(f"{name:26} {speed:8.0f} tokens/s  {speed / plain:5.2f}")
     if options.json:
-        options.json.write_text(json.dumps({**found, "ratio": ratio, "threads": options.threads}, indent=1) + "\n")
+        ratios = {name: speed / plain for name, speed in found.items()}
+        options.json.write_text(json.dumps({**found, "ratios": ratios, "threads": options.threads}, indent=1) + "\n")
     return 0
 
 

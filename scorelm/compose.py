@@ -60,7 +60,7 @@ class Wish:
     top_k: int = 0
     top_p: float = 0.98
     min_p: float = 0.0
-    strict: bool = False  # no parallel fifths and octaves, no crossings, singers in their ranges, fermatas on triads
+    strict: bool = False  # voices led as a textbook asks, see ``bound.strict``
     free: bool = False  # not bound to the grammar: texts as they come, sound or not
 
     def __post_init__(self) -> None:

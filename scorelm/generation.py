@@ -118,7 +118,8 @@ class Student:
         measures: each whole text has exactly so many; None: at least ``at_least``, and then as the model likes
         tries: so many ways of each text are written beside each other. Those that lead best to what is given later
             go on, the likeliest is kept; a piece comes as soon as all ways agree on it
-        strict: no parallel fifths and octaves, no crossings, singers in their ranges, fermatas on triads (see ``bound.strict``)
+        strict: no parallel fifths and octaves, no crossings, singers in their ranges, fermatas on triads, an end on the
+            tonic (see ``bound.strict``)
         again: so many times a measure is begun anew at most, where the grammar turns it far from what the model means;
             None: 20. Not with several tries, which are chosen among, nor where parts or later measures are given, nor
             by vLLM

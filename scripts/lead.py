@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """A model -> one that leads voices by the rule of ``infer.py --strict``: scripts/lead.py MODEL OUT --own dataset_own
 
-What it reads are the training texts of ``--dataset``, once each in some key, and those of ``--own``, which it wrote
-itself under the rule (``infer.py "|" --strict``, then ``generate_data.py``). Only its rows of intervals learn (see
-``scorelm.training.leading``). OUT may be MODEL, and is whole or as it was.
+What it reads are the training texts of ``--dataset``, once each in some key, those of ``--own``, which it wrote itself
+under the rule (``infer.py "|" --strict``, then ``generate_data.py``), and those of ``--free``, which what came of that
+wrote without it. Only its rows of intervals learn (see ``scorelm.training.leading``). OUT may be MODEL, and is whole or
+as it was.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from safetensors.torch import load_file
 
 from scorelm import cli
 from scorelm.config import TrainConfig
+from scorelm.errors import ConfigError
 from scorelm.evaluate import say
 from scorelm.pretrained import load_model
 from scorelm.related import ROWS
@@ -31,13 +33,15 @@ TABLES = ("gpt_neox.embed_in.weight", "embed_out.weight")  # one, which is writt
 
 
 def main(options: argparse.Namespace) -> int:
+    if options.steps < 1 or options.lr <= 0:
+        raise ConfigError("--steps is 1 or more, --lr above 0")
     model, tokens = load_model(str(options.MODEL))
     leading = Leading(model, tokens.vocabulary)
-    folders = options.dataset, options.own
-    read, written = (leading.moments(epoch(folder, tokens, options.seed)) for folder in folders)
-    for folder, some in zip(folders, (read, written)):
-        say(f"{folder}: {len(some)} places, {1000 * leading.ill_led(some):.2f} in 1000 led ill")
-    leading.lead(read, written, options.steps, options.lr, options.seed, say)
+    texts = []
+    for folder in filter(None, (options.dataset, options.own, options.free)):
+        texts.append(leading.moments(epoch(folder, tokens, options.seed), folder == options.free))
+        say(f"{folder}: {len(texts[-1])} places, {1000 * leading.ill_led(texts[-1]):.2f} in 1000 led ill")
+    leading.lead(texts, options.steps, options.lr, options.seed, say)
     with changed(options.MODEL, options.OUT) as new:
         weights = load_file(new / "model.safetensors")
         for name in TABLES:
@@ -59,7 +63,8 @@ if __name__ == "__main__":
     parser.add_argument("OUT", type=Path)
     parser.add_argument("--dataset", default="dataset", metavar="DIR", help="default: dataset")
     parser.add_argument("--own", required=True, metavar="DIR", help="a dataset of its own texts")
-    parser.add_argument("--steps", type=int, default=400, help="default: 400")
-    parser.add_argument("--lr", type=float, default=0.01, help="default: .01")
+    parser.add_argument("--free", metavar="DIR", help="a dataset of texts that it wrote free; default: none")
+    parser.add_argument("--steps", type=int, default=500, help="default: 500")
+    parser.add_argument("--lr", type=float, default=0.015, help="default: .015")
     parser.add_argument("--seed", type=int, default=1, help="default: 1")
     sys.exit(cli.run("lead.py", lambda: main(parser.parse_args())))

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from scorelm.analysis.lines import role_of
 from scorelm.config import TrainConfig
 from scorelm.errors import ConfigError
 from scorelm.notation.reader import parse
 from scorelm.notation.transform import extract, transpose
 from scorelm.notation.writer import write
+from scorelm.part_names import shared_names
 from scorelm.tokenizer import Tokens, build_tokenizer
 from scorelm.training.batches import IGNORED, Batches, Place, with_places
 from scorelm.training.corpus import Corpus, in_all_keys, intervals_of
@@ -155,6 +157,15 @@ def test_some_texts_are_read_with_other_names_of_their_parts(config: TrainConfig
         if own and others > 20:
             break
     assert own and others > 20
+
+
+def test_singers_keep_their_names_and_nobody_else_gets_one() -> None:
+    own = ["Violin 1", "Soprano", "Alto", "Tenor solo", "Bass", "Continuo"]
+    found = [shared_names(own, np.random.default_rng(seed)) for seed in range(200)]
+    for part, names in zip(own, zip(*found)):
+        assert {role_of(name) for name in names} == {role_of(part)}
+        assert all(name.startswith(part) for name in names) == bool(role_of(part))
+    assert any(", " in names[1] for names in found), "others play what she sings"
 
 
 def test_batches_that_another_process_makes_are_the_same(config: TrainConfig) -> None:

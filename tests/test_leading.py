@@ -88,6 +88,7 @@ def test_what_leads_ill_is_refused_but_for_what_stands(tiny_model: Path) -> None
     assert not refused[0, behind, number["G"]], "it stands there"
     assert not refused[0, :3].any(), "no singer yet"
     assert not refused[1, len(cut('|T4:4P"Soprano"c|')) :].any(), "padding"
+    assert leading.refused(batch, everywhere(batch), free=True)[0, behind, number["G"]], "written free, it should not"
     chosen = everywhere(batch)
     chosen[0, behind] = False
     assert not leading.refused(batch, chosen)[0, behind].any()
@@ -118,7 +119,7 @@ def test_it_is_learnt_and_nothing_else(tiny_model: Path, chorales: list[str], tm
     own.mkdir()
     rows = [{"source": str(number), "text": text, "quarters": 1.0} for number, text in enumerate(chorales)]
     (own / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    options = ["--dataset", str(own), "--own", str(own), "--steps", "60"]
+    options = ["--dataset", str(own), "--own", str(own), "--free", str(own), "--steps", "60"]
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "lead.py", tiny_model, tmp_path / "led", *options],
         capture_output=True,

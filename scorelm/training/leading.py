@@ -3,8 +3,9 @@
 What a student writes is not what it has read: where it has gone astray it holds parallel fifths likely that it would
 not write in Bach's place. So it reads, beside chorales, texts that it wrote itself under the rule (``infer.py
 --strict``), and at each place is taught its own distribution from before, less the pitches that the rule refuses there
-(``bound.strict.Voices.ill_led``), but for one that stands in the text. Its rows of intervals alone learn, so that what
-the rest of it makes of each place is worked out once and kept.
+(``bound.strict.Voices.ill_led``), but for one that stands in the text. And it reads texts that it has written free since
+then, where what stands is refused as well: how to come out of octaves in which two singers have begun. Its rows of
+intervals alone learn, so that what the rest of it makes of each place is worked out once and kept.
 
     texts -> moments (what the model makes of each place, what the rule refuses) -> lead (the rows learn)
     loss     the divergence (Kullback and Leibler) of what it says from what it is taught, in nats a place
@@ -13,7 +14,7 @@ the rest of it makes of each place is worked out once and kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -28,7 +29,7 @@ from scorelm.vocabulary import Vocabulary
 
 LEAST_PITCH = 0.01  # of what is said: where pitches have less, there is nothing to learn
 LEAST = 0.02  # of what it said before; where less is left, the rule teaches nothing
-PLACES = (2048, 1024)  # a step, of the texts that were read and of those that were written
+PLACES = (2048, 1024, 1024)  # a step, of the texts that were read, those written under the rule, and those written free
 WARMUP = 10  # steps
 DECAY = 0.97  # of the average over steps
 SAID = 100  # steps between reports
@@ -70,8 +71,8 @@ class Leading:
         self.rows = self.head.weight[-related.ROWS :].clone()
 
     @torch.no_grad()
-    def moments(self, batches: Iterable[Batch]) -> Moments:
-        """What the model makes of some texts."""
+    def moments(self, batches: Iterable[Batch], free: bool = False) -> Moments:
+        """What the model makes of some texts. free: what stands in them is refused like the rest"""
         found = []
         for batch in batches:
             ids = batch.ids[:, :-1]
@@ -79,14 +80,14 @@ class Leading:
             said = self.head(states).float()
             pitched = torch.softmax(said, -1)[..., self.pitches].sum(-1) > LEAST_PITCH
             chosen = pitched & (batch.targets() != IGNORED)
-            refused = self.refused(batch, chosen)
+            refused = self.refused(batch, chosen, free)
             shown = ids[..., 1:][chosen].long() - len(self.lexemes)
             found.append(Moments(states[chosen].float(), shown, said[chosen], refused[chosen]))
         return Moments(*(torch.cat([getattr(x, field.name) for x in found]) for field in fields(Moments)))
 
-    def refused(self, batch: Batch, chosen: torch.Tensor) -> torch.Tensor:
-        """(batch, time, tokens) which lead ill behind each token, and do not stand there; of ``chosen`` places alone,
-        (batch, time)."""
+    def refused(self, batch: Batch, chosen: torch.Tensor, free: bool = False) -> torch.Tensor:
+        """(batch, time, tokens) which lead ill behind each token, and do not stand there unless the text was written
+        ``free``; of ``chosen`` places alone, (batch, time)."""
         targets = batch.targets()
         out = torch.zeros(*targets.shape, len(self.lexemes), dtype=torch.bool)
         for row, (tokens, stand, wanted) in enumerate(
@@ -97,7 +98,7 @@ class Leading:
                 voices = voices.push(self.lexemes[tokens[time]])
                 if wanted[time]:
                     ill_led = (self.numbers[x] for x in voices.ill_led() if x in self.numbers)
-                    out[row, time, [number for number in ill_led if number != stand[time]]] = True
+                    out[row, time, [number for number in ill_led if free or number != stand[time]]] = True
         return out
 
     def loss(self, some: Moments, unrelated: torch.Tensor) -> torch.Tensor:
@@ -116,12 +117,13 @@ class Leading:
         return self.head.intervals().added(torch.nn.functional.linear(some.states, rows), some.shown)
 
     def lead(
-        self, read: Moments, written: Moments, steps: int, lr: float, seed: int, say: Callable[[str], None] = print
+        self, texts: Sequence[Moments], steps: int, lr: float, seed: int, say: Callable[[str], None] = print
     ) -> None:
-        """Let the rows learn by texts that were read and that it has written itself. lr: the highest one, of AdamW"""
+        """Let the rows learn. texts: those that were read, that it has written under the rule, and, or not, free;
+        lr: the highest one, of AdamW"""
         chance = torch.Generator().manual_seed(seed)
         with torch.no_grad():
-            unrelated = [torch.cat([part.said - self.added(part) for part in parts(x)]) for x in (read, written)]
+            unrelated = [torch.cat([part.said - self.added(part) for part in parts(x)]) for x in texts]
         self.rows.requires_grad_(True)
         averaged = self.rows.detach().clone()
         optimizer = torch.optim.AdamW([self.rows], lr=lr, weight_decay=0.0, betas=(0.9, 0.99))
@@ -129,9 +131,9 @@ class Leading:
             rate = min(1.0, (step + 1) / WARMUP) * (0.01 + 0.99 * (1 + math.cos(math.pi * step / steps)) / 2)
             optimizer.param_groups[0]["lr"] = lr * rate
             loss = torch.zeros(())
-            for some, logits, count in zip((read, written), unrelated, PLACES):
+            for some, logits, count in zip(texts, unrelated, PLACES):
                 places = torch.randint(len(some), (count,), generator=chance)
-                loss = loss + self.loss(some[places], logits[places]) * count / sum(PLACES)
+                loss = loss + self.loss(some[places], logits[places]) * count / sum(PLACES[: len(texts)])
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_([self.rows], 1.0)
