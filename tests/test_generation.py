@@ -78,13 +78,13 @@ def test_the_prompt_stays_and_is_continued(shipped: Student) -> None:
 
 
 def test_where_the_grammar_turns_the_model_far_a_measure_is_begun_anew(shipped: Student) -> None:
-    """9/4 is in no chorale, and a temperature of 3 is high: what may not come is much of what is meant."""
+    """9/4 is in no chorale, and a temperature of 2 is high: what may not come is much of what is meant."""
     plan = Plan(key=key_of("f#"), time=time_of("9/4"))
 
     def nats_a_quarter(again: int) -> float:
-        texts = [""] * 8
-        wild = Sampling(temperature=3.0)
-        for row, piece in shipped.write(plan, seeds=range(8), measures=3, again=again, sampling=wild):
+        texts = [""] * 24
+        wild = Sampling(temperature=2.0)
+        for row, piece in shipped.write(plan, seeds=range(24), measures=3, again=again, sampling=wild):
             texts[row] += piece
         assert all(sound_problems(text) == [] and len(parse(text).measures) >= 3 for text in texts)
         return sum(sum(shipped.losses(text)) for text in texts) / sum(float(parse(text).quarters) for text in texts)

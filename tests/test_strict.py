@@ -37,6 +37,15 @@ def broken(found: Counter[str]) -> int:
     return found["fifths"] + found["octaves"] + found["crossings"]
 
 
+def let_go(text: str, given: str) -> int:
+    """How many notes of a text the rule was let go for."""
+    node, found = strict(Sound("|"), given=tuple(lines(parse(given)))).node, 0
+    for lexeme in cut(text)[1:]:
+        before, node = node, node.push(lexeme)
+        found += lexeme in PITCHES and node.against > before.against
+    return found
+
+
 def pitches(text: str, begun: str, **given: object) -> frozenset[str]:
     """The pitches that may stand behind a beginning, all of which is written by the rule."""
     walk = strict(Sound(text, measures=9), text, **given)  # type: ignore[arg-type]
@@ -86,6 +95,12 @@ def test_voices_do_not_cross_while_a_note_lasts() -> None:
     found = pitches("|", two("cBAG", "h", second="Alto"))
     assert {"B", "A", "C"} <= found and not {"c", "^B", "c'"} & found  # ^B sounds as c does, above B
     assert "A" not in pitches("|", two("hcG", "w", second="Alto"))
+
+
+def test_a_note_that_is_tied_into_a_measure_is_not_crossed_before_its_voice_stands_there() -> None:
+    lead = "|" + two("wc", "wE-", second="Alto") + "|"
+    assert {"E", "F"} <= pitches(lead, "w") and "D" not in pitches(lead, "w")
+    assert "D" in pitches(lead.replace("E-", "E"), "w")
 
 
 def test_singers_and_instruments_do_not_hinder_each_other_where_several_sing() -> None:
@@ -231,14 +246,15 @@ def test_a_choir_is_well_led_where_it_is_asked_for(shipped: Student, seed: int) 
 @pytest.mark.parametrize("part", ["Soprano", "Bass"])
 def test_given_parts_stay_and_the_others_are_led_by_them(shipped: Student, chorales: list[str], part: str) -> None:
     wish = {"given": extract(chorales[0], parts=[part]), "model": shipped}
-    wrong = {}
+    wrong, gone = {}, 0
     for bound in (True, False):
         texts = [text for seed in (1, 2) for text in generate(strict=bound, seed=seed, **wish)]
         assert all(extract(text, parts=[part]) == wish["given"] for text in texts)
         wrong[bound] = sum((counted(text) for text in texts), Counter())
+        gone += sum(let_go(text, wish["given"]) for text in texts) if bound else 0
     assert wrong[True]["fifths"] == wrong[True]["octaves"] == 0 < wrong[True]["moving_pairs"]
     assert broken(wrong[False]) > broken(wrong[True])
-    assert wrong[True]["crossings"] <= 1, "the notes around may leave no other"
+    assert wrong[True]["crossings"] <= gone, "nothing crosses but where the notes around left no other"
 
 
 def test_free_texts_are_not_led() -> None:

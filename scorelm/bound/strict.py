@@ -52,16 +52,22 @@ def strict(sound: Sound, before: str = "|", given: tuple[Line, ...] = (), begun:
 
 
 class Note:
-    """A note as it was written, the highest of a ``chord``. Times in quarters from the start; tied heads are one note."""
+    """A note as it was written, the highest of a ``chord``. Times in quarters from the start; tied heads are one note,
+    and one whose next head is still to come is ``tied``."""
 
-    __slots__ = ("chord", "end", "onset", "pitch", "semitones")
+    __slots__ = ("chord", "end", "onset", "pitch", "semitones", "tied")
 
-    def __init__(self, onset: float, end: float, pitch: Pitch, chord: bool = False) -> None:
+    def __init__(self, onset: float, end: float, pitch: Pitch, chord: bool = False, tied: bool = False) -> None:
         self.onset = onset
         self.end = end
         self.pitch = pitch
         self.semitones = midi(pitch)
         self.chord = chord
+        self.tied = tied
+
+    def sounds(self, onset: float, end: float) -> bool:
+        """At some time between these."""
+        return self.onset < end - NEAR and self.end > onset + (-NEAR if self.tied else NEAR)
 
 
 Notes = tuple[Note, ...]
@@ -105,6 +111,10 @@ class Voices:
             self.alter = None
         elif lexeme == "-":
             self.tied = True
+            if notes := self.lines.get(self.place):
+                last = notes[-1]
+                held = Note(last.onset, last.end, last.pitch, last.chord, tied=True)
+                self.lines = {**self.lines, self.place: (*notes[:-1], held)}
         elif lexeme == "H":
             self.fermata = True
         elif lexeme in SIGNATURES:
@@ -204,7 +214,7 @@ class Voices:
             if place == self.place or (choir and bool(self._role(place)) != bool(self._role(self.place))):
                 continue
             notes = self._around(place, onset, end)
-            there = [note.semitones for note in notes if note.onset < end - NEAR and note.end > onset + NEAR]
+            there = [note.semitones for note in notes if note.sounds(onset, end)]
             crossing = parallel = NONE
             if there and place < self.place:
                 crossing = _beyond(min(there), True, self.alter)
