@@ -38,9 +38,10 @@ def parser() -> argparse.ArgumentParser:
     add("--part", metavar="NAMES", help="with --rewrite: only in these parts")
     add("--tries", type=int, metavar="K", help="keep the likeliest of K ways; default: 4 where parts are given, else 1")
     add("--again", type=int, metavar="N", help="begin a measure that goes astray anew, up to N times; default: 20")
-    add("--temperature", type=float, default=0.95, help="0: always the likeliest; default: 0.95")
+    add("--adapt", action="store_true", help="learn the prompt's measures first (seconds), then write like them")
+    add("--temperature", type=float, default=0.8, help="0: always the likeliest; default: 0.8")
     add("--top-k", type=int, default=0, help="choose among the K likeliest; default: 0, all")
-    add("--top-p", type=float, default=0.98, help="choose among the likeliest that add up; default: 0.98")
+    add("--top-p", type=float, default=0.95, help="choose among the likeliest that add up; default: 0.95")
     add("--min-p", type=float, default=0.0, help="only what is this likely beside the likeliest; default: 0")
     add("--strict", action="store_true", help="voices led as a textbook asks, fermatas and the end on triads")
     add("--free", action="store_true", help="not bound to the grammar: texts as they come; how many are valid is said")
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def work(options: argparse.Namespace) -> int:
     from scorelm.compose import Wish, ranked, valid
     from scorelm.errors import ConfigError
-    from scorelm.generation import Student, find_model
+    from scorelm.generation import find_model
 
     if options.prompt == "-":
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")
@@ -75,7 +76,7 @@ def work(options: argparse.Namespace) -> int:
     wish = Wish(**{field.name: getattr(options, field.name) for field in fields(Wish)})
     folder, seeds = find_model(options.model), wish.seeds()
     say(f"model {folder}, seed {seeds[0]}")
-    student = Student(folder, options.engine)
+    student = wish.student(folder, options.engine, say)
     started = time.monotonic()
     texts = written(wish, student, seeds)
     report(texts, time.monotonic() - started)

@@ -3,6 +3,7 @@
 texts = scorelm.generate(key="D", time="3/4", measures=16, n=4, seed=1)
 texts = scorelm.generate(given="melody.musicxml", tries=8)          # a choir's other voices
 texts = scorelm.generate("mine.mxl", from_measure=9)                # measures 1 to 8, and on from there
+texts = scorelm.generate("mine.mxl", adapt=True)                     # having learnt it first
 texts = scorelm.generate("mine.mxl", rewrite="5-8", part="Alto")
 for measure in scorelm.generate_measures("|", seed=1): ...          # as they are written
 """
@@ -56,10 +57,11 @@ class Wish:
     tries: int | None = None  # ways of each text, of which the likeliest is kept; None: 4 where parts are given, else 1
     again: int | None = None  # times that a measure is begun anew at most, where the grammar turns it far; None: 20
     seed: int | None = None  # of the first text, the others have the next ones; None: drawn
-    temperature: float = 0.95
+    temperature: float = 0.8
     top_k: int = 0
-    top_p: float = 0.98
+    top_p: float = 0.95
     min_p: float = 0.0
+    adapt: bool = False  # what is given is learnt first
     strict: bool = False  # voices led as a textbook asks, see ``bound.strict``
     free: bool = False  # not bound to the grammar: texts as they come, sound or not
 
@@ -122,6 +124,24 @@ class Wish:
             raise ConfigError("--key, --time and --parts are those of a new piece; the prompt says its own")
         return Plan(parts=parts, key=key, time=time_of(self.time) if self.time is not None else None)
 
+    def student(self, folder: Path, engine: str = "numpy", report: Say | None = None) -> Student:
+        """Who writes it: the model of a folder, as it is or, where ``adapt`` is asked for, having learnt what is given."""
+        from scorelm.generation import Student
+
+        if not self.adapt:
+            return Student(folder, engine)
+        from scorelm.training.adapting import having_learnt
+
+        prompt = self.plan()
+        known = lead(prompt) if isinstance(prompt, Plan) else prompt
+        measures = known.count("|") - 1
+        if measures < 1:
+            raise ConfigError("--adapt learns the measures before those that are written: there are none")
+        if report:
+            report(f"learns {measures} measures")
+        with having_learnt(folder, known) as new:
+            return Student(new, engine)
+
     def write(self, student: Student, seeds: Sequence[int], report: Say | None = None) -> Iterator[tuple[int, str]]:
         """(number of the text, its next piece), as they are written."""
         from scorelm.sampling import Sampling
@@ -157,7 +177,7 @@ def generate(prompt: str | Path = "|", model: str | Path | Student | None = None
     Raises ConfigError for what cannot be, FormatError for a broken text, SourceError for a file that is no score.
     """
     asked = _wish(prompt, wish)
-    student = _student(model)
+    student = _student(asked, model)
     texts = [""] * asked.n
     for number, piece in asked.write(student, asked.seeds()):
         texts[number] += piece
@@ -176,7 +196,7 @@ def generate_measures(
     asked = _wish(prompt, wish)
     if asked.n > 1 or asked.free:
         raise ConfigError("measures come of one text at a time that the grammar binds: n is 1, and free is False")
-    for _, piece in asked.write(_student(model), asked.seeds()):
+    for _, piece in asked.write(_student(asked, model), asked.seeds()):
         start, *measures = piece.split("|\n")[:-1]
         yield from ((start + "|\n"), *(measure + "|\n" for measure in measures)) if start else (piece,)
 
@@ -225,7 +245,11 @@ def _wish(prompt: str | Path, options: dict[str, Any]) -> Wish:
     return Wish(prompt, **options)
 
 
-def _student(model: str | Path | Student | None) -> Student:
+def _student(wish: Wish, model: str | Path | Student | None) -> Student:
     from scorelm.generation import Student, find_model
 
-    return model if isinstance(model, Student) else Student(find_model(None if model is None else str(model)))
+    if not isinstance(model, Student):
+        return wish.student(find_model(None if model is None else str(model)))
+    if wish.adapt:
+        raise ConfigError("adapt: a model learns that is named by its folder, not a Student")
+    return model

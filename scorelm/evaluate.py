@@ -13,8 +13,9 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,12 +40,21 @@ from scorelm.notation.writer import write
 from scorelm.published import NOT_COMPARED, PUBLISHED
 from scorelm.tokenizer import Tokens
 
+if TYPE_CHECKING:
+    from scorelm.training.adapting import Adapting
+
 # validation pieces that the train split holds almost the same
 NEAR_DOUBLES = ("bach/bwv253.mxl", "bach/bwv280.mxl", "bach/bwv414.mxl")
 VOICES = 4  # parts of the scores whose figure is given by voice
 CHOIR = ("Soprano", "Alto", "Tenor", "Bass")
 CONDITIONAL = ("pitch", "duration", "note")
 DEFAULT_LENGTH = 1024
+KEYS = len(KEY_INTERVALS)
+WAYS = {  # of judging, beside the model as it is
+    "mean_over_keys": "every token, by the mean of what the model gives it in each key",
+    "learning_on": "every token, by what the model has become behind those before it in the piece, which it learns from "
+    "as it reads, in so many keys together; it begins each piece as it was trained",
+}
 
 
 @dataclass(frozen=True)
@@ -61,11 +71,7 @@ class Judge:
 
     def losses(self, text: str, keys: int = 1) -> list[float]:
         """-log p of each token behind the first "|", in nats. keys: by the mean of p over so many of KEY_INTERVALS"""
-        ids = [*self.tokens.encode(text), self.tokens.end]
-        if ids[0] not in self.opening:
-            ids = [self.start, *ids]
-        if max(ids) >= self.vocabulary:
-            raise ConfigError(f"the model has {self.vocabulary} tokens, the text uses later ones")
+        ids = self.ids(text)
         if keys == 1:
             return self._losses(ids)
         from scorelm.training.keys import Keys
@@ -73,6 +79,28 @@ class Judge:
         table = Keys(self.tokens.vocabulary)
         row = np.array(ids)
         return over_keys([self._losses(table.beginning(row, x).tolist()) for x in KEY_INTERVALS[:keys]])
+
+    def learning_on(self, text: str, keys: int = 1) -> list[float]:
+        """``losses``, of a model that learns what it has read of the text before it goes on; behind it, it is what it
+        was."""
+        found = self.adapting.read(self.ids(text), KEY_INTERVALS[:keys])
+        self.adapting.forget()
+        return over_keys(found)
+
+    @cached_property
+    def adapting(self) -> Adapting:
+        from scorelm.training.adapting import Adapting
+
+        return Adapting(self.model, self.tokens, self.max_length)
+
+    def ids(self, text: str) -> list[int]:
+        """A text as its tokens, the end of text included, behind one that is a "|" or a start."""
+        ids = [*self.tokens.encode(text), self.tokens.end]
+        if ids[0] not in self.opening:
+            ids = [self.start, *ids]
+        if max(ids) >= self.vocabulary:
+            raise ConfigError(f"the model has {self.vocabulary} tokens, the text uses later ones")
+        return ids
 
     def _losses(self, ids: Sequence[int]) -> list[float]:
         shown, positions = self.tokens.shown(ids)
@@ -101,6 +129,9 @@ def parser() -> argparse.ArgumentParser:
         "--keys", type=int, default=1, metavar="N", help="the mean over so many keys as well, 12 at most; default: 1"
     )
     out.add_argument(
+        "--adapt", type=int, default=0, metavar="N", help="learning on as it reads, in N keys together; default: 0, not"
+    )
+    out.add_argument(
         "--max-length", type=int, metavar="N", help="tokens the model reads at once; default: as it was trained"
     )
     out.add_argument("--json", metavar="FILE", help="write all figures there")
@@ -118,7 +149,7 @@ def work(options: argparse.Namespace) -> int:
     from scorelm.figures import draw_figures
     from scorelm.report import table
 
-    for name, low, high in (("samples", 0, 10**6), ("keys", 1, len(KEY_INTERVALS)), ("max_length", 2, 10**9)):
+    for name, low, high in (("samples", 0, 10**6), ("keys", 1, KEYS), ("adapt", 0, KEYS), ("max_length", 2, 10**9)):
         value = getattr(options, name)
         if value is not None and not low <= value <= high:
             raise ConfigError(f"--{name.replace('_', '-')} is {low} to {high}, not {value}")
@@ -130,14 +161,14 @@ def work(options: argparse.Namespace) -> int:
     rows = read_rows(options.dataset, options.split)
     train = read_rows(options.dataset, "train") if options.samples else []
     judge = load(options.model, options.max_length)
-    for name, wanted in (("samples", options.samples), ("keys", options.keys > 1)):
+    for name, wanted in (("samples", options.samples), ("keys", options.keys > 1), ("adapt", options.adapt > 1)):
         if wanted and not judge.lexemes:
             raise ConfigError(f"{options.model}: --{name} needs a model whose tokens are the project's")
     found = {
         "model": str(options.model),
         "split": options.split,
         "max_length": judge.max_length,
-        **likelihood(judge, rows, options.seed, options.keys),
+        **likelihood(judge, rows, options.seed, options.keys, options.adapt),
         "published": [asdict(entry) for entry in PUBLISHED],
         "not_compared": list(NOT_COMPARED),
     }
@@ -162,7 +193,8 @@ def command(options: argparse.Namespace) -> str:
         out += f" --samples {options.samples} --seed {options.seed}"
         out += f" --temperature {options.temperature:g} --top-p {options.top_p:g}"
         out += " --strict" if options.strict else ""
-    return out + (f" --keys {options.keys}" if options.keys > 1 else "")
+    out += f" --keys {options.keys}" if options.keys > 1 else ""
+    return out + (f" --adapt {options.adapt}" if options.adapt else "")
 
 
 def say(line: str) -> None:
@@ -205,12 +237,22 @@ def trained_length(folder: Path, most: int) -> int:
     return min(length, most)
 
 
-def likelihood(judge: Judge, rows: Sequence[dict[str, Any]], seed: int, keys: int = 1) -> dict[str, Any]:
-    """The figures of the pieces of some rows of a dataset."""
+def likelihood(
+    judge: Judge, rows: Sequence[dict[str, Any]], seed: int, keys: int = 1, adapt: int = 0
+) -> dict[str, Any]:
+    """The figures of the pieces of some rows of a dataset.
+
+    keys: by the mean of p over so many keys as well, where it is more than one; adapt: learning on as well, in so many
+        keys together, where it is not 0
+    """
     readings: list[Reading] = []
     sung: list[Reading] = []
-    mixed: list[Reading] = []
-    mixed_sung: list[Reading] = []
+    ways: dict[str, tuple[Callable[[str, int], list[float]], int]] = {}
+    if keys > 1:
+        ways["mean_over_keys"] = judge.losses, keys
+    if adapt:
+        ways["learning_on"] = judge.learning_on, adapt
+    others: dict[str, list[tuple[Reading, Reading]]] = {way: [] for way in ways}  # all parts, those that sing
     for number, row in enumerate(rows, 1):
         source = str(row.get("source", number))
         try:
@@ -220,10 +262,10 @@ def likelihood(judge: Judge, rows: Sequence[dict[str, Any]], seed: int, keys: in
         readings.append(reading)
         choir = choir_of(row["text"])
         sung.append(reading if choir is None else read(judge, choir, source))
-        if keys > 1:
-            mixed.append(replace(reading, nats=sum(judge.losses(row["text"], keys))))
-            nats = mixed[-1].nats if choir is None else sum(judge.losses(choir, keys))
-            mixed_sung.append(replace(sung[-1], nats=nats))
+        for way, (losses, some_keys) in ways.items():
+            whole = sum(losses(row["text"], some_keys))
+            of_choir = whole if choir is None else sum(losses(choir, some_keys))
+            others[way].append((replace(reading, nats=whole), replace(sung[-1], nats=of_choir)))
         say(f"{number}/{len(rows)} {source}: {rates([reading])['bits_per_quarter']:.2f} bits per quarter")
     out: dict[str, Any] = {
         **rates(readings),
@@ -238,10 +280,10 @@ def likelihood(judge: Judge, rows: Sequence[dict[str, Any]], seed: int, keys: in
         "counted": "every token behind the first '|': headers, barlines and the end included",
         "a_note": "a head as it is written: two heads under a tie are two",
     }
-    others = [r for r in readings if r.source not in NEAR_DOUBLES]
-    if 0 < len(others) < len(readings):
+    distinct = [r for r in readings if r.source not in NEAR_DOUBLES]
+    if 0 < len(distinct) < len(readings):
         out["without_near_doubles"] = {"left_out": sorted({r.source for r in readings} & {*NEAR_DOUBLES})}
-        out["without_near_doubles"] |= {**rates(others), "intervals_95": intervals(others, seed)}
+        out["without_near_doubles"] |= {**rates(distinct), "intervals_95": intervals(distinct, seed)}
     if choirs := [r for r in readings if r.parts == VOICES]:
         out["pieces_of_four_parts"] = {"pieces": len(choirs), **rates(choirs), "intervals_95": intervals(choirs, seed)}
     if any(a is not b for a, b in zip(readings, sung)):
@@ -249,12 +291,19 @@ def likelihood(judge: Judge, rows: Sequence[dict[str, Any]], seed: int, keys: in
         out["choir_alone"]["counted"] = "of pieces with instruments the text of the four singing parts alone"
     if judge.lexemes:
         out |= parted(readings, choirs)
-    if keys > 1:
-        out["mean_over_keys"] = {"keys": keys, **rates(mixed), "intervals_95": intervals(mixed, seed)}
-        out["mean_over_keys"]["counted"] = "every token, by the mean of what the model gives it in each key"
+    for way, found in others.items():
+        whole_ones, sung_ones = map(list, zip(*found))
+        out[way] = {
+            "keys": keys,
+            **rates(whole_ones),
+            "intervals_95": intervals(whole_ones, seed),
+            "counted": WAYS[way],
+        }
+        if choirs:
+            four = [r for r in whole_ones if r.parts == VOICES]
+            out[way]["pieces_of_four_parts"] = {**rates(four), "intervals_95": intervals(four, seed)}
         if "choir_alone" in out:
-            choir_rates = {**rates(mixed_sung), "intervals_95": intervals(mixed_sung, seed)}
-            out["mean_over_keys"]["choir_alone"] = choir_rates
+            out[way]["choir_alone"] = {**rates(sung_ones), "intervals_95": intervals(sung_ones, seed)}
     out["by_piece"] = [
         {"source": r.source, "nats": r.nats, "tokens": r.tokens, "quarters": r.quarters, "notes": r.notes}
         for r in readings

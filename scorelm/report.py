@@ -48,11 +48,14 @@ def table(found: dict[str, Any]) -> str:
         lines.append(_rates(f"  the {four['pieces']} pieces of four parts alone", four))
     if "choir_alone" in found:
         lines.append(_rates("  the four singing parts of every piece alone", found["choir_alone"]))
-    if "mean_over_keys" in found:
-        mean = found["mean_over_keys"]
-        lines.append(_rates(f"every token, the mean of p over {mean['keys']} keys", mean))
-        if "choir_alone" in mean:
-            lines.append(_rates("  the four singing parts of every piece alone", mean["choir_alone"]))
+    for way, label in (("mean_over_keys", "the mean of p over {}"), ("learning_on", "learning on as it reads, {}")):
+        if way in found:
+            keys = found[way]["keys"]
+            lines.append(_rates("every token, " + label.format(f"{keys} keys" if keys > 1 else "one key"), found[way]))
+            if "pieces_of_four_parts" in found[way]:
+                lines.append(_rates("  the pieces of four parts alone", found[way]["pieces_of_four_parts"]))
+            if "choir_alone" in found[way]:
+                lines.append(_rates("  the four singing parts of every piece alone", found[way]["choir_alone"]))
     if "conditional" in found:
         lines.append(_rates("  conditional: pitch and duration alone", found["conditional"]))
     lines += ["", "Published, nats a sixteenth (they count less: no spelling, ties, barlines, fermatas, end):"]

@@ -364,6 +364,20 @@ def test_what_cannot_be_is_refused(untrained: Student, wish: dict[str, object], 
         scorelm.generate(model=untrained, **wish)
 
 
+def test_what_is_given_is_learnt_first_and_stays(tiny_model: Path, untrained: Student) -> None:
+    asked = {"model": tiny_model, "from_measure": 4, "measures": 6, "seed": 3}
+    (text,) = scorelm.generate(PAIR, adapt=True, **asked)
+    assert parse(text).measures[:3] == parse(PAIR).measures[:3] and len(parse(text).measures) == 6
+    assert sound_problems(text) == []
+    assert [text] == scorelm.generate(PAIR, adapt=True, **asked)
+    assert [text] != scorelm.generate(PAIR, **asked)
+    for wish in ({"given": TUNE}, {"key": "D"}, {"prompt": PAIR, "rewrite": "1-2"}):
+        with pytest.raises(ScorelmError, match="there are none"):
+            scorelm.generate(model=tiny_model, adapt=True, **wish)
+    with pytest.raises(ScorelmError, match="named by its folder"):
+        scorelm.generate(PAIR, model=untrained, adapt=True)
+
+
 def run(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, ROOT / "infer.py", *words]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)

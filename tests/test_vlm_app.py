@@ -245,7 +245,7 @@ def test_music_goes_on_and_melodies_get_parts(tiny_model: Path, tmp_path: Path, 
     studio = Studio(tmp_path, tiny_model, Limits(given_measures=30))
     score = tmp_path / "song.musicxml"
     save(SONG, score)
-    *_, (text, said) = studio.write(CONTINUE, score, 2, key="D", temperature=0.95, seed=1)
+    *_, (text, said) = studio.write(CONTINUE, score, 2, key="D", temperature=0.95, adapt=True, seed=1)
     assert len(parse(text).measures) == 5 and said.startswith("5 measures")
     *_, (text, _) = studio.write(HARMONISE, score, 2, parts="Voice,Bass", temperature=0.95, strict=True, seed=1)
     assert [part.name for part in parse(text).parts] == ["Voice", "Bass"]

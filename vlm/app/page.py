@@ -121,7 +121,8 @@ def _writing(studio: Studio) -> None:
                 metre = gr.Dropdown(["", *TIMES], value="", label="Time", info="of a new piece")
             parts = gr.Textbox(label="Parts", placeholder="Soprano,Alto,Tenor,Bass", info="of the result")
             measures = gr.Slider(1, 32, 8, step=1, label="New measures", elem_id="measures")
-            temperature = gr.Slider(0, 1.5, 0.95, step=0.05, label="Temperature", info="0: always the likeliest")
+            temperature = gr.Slider(0, 1.5, 0.8, step=0.05, label="Temperature", info="0: always the likeliest")
+            adapt = gr.Checkbox(False, label="Learn it first", info="goes on as your score does", visible=False)
             strict = gr.Checkbox(False, label="Strict", info="no parallel fifths and octaves, no crossing voices")
             seed = gr.Number(None, label="Seed", precision=0, info="the same seed, the same music; none: drawn")
             with gr.Row():
@@ -132,21 +133,22 @@ def _writing(studio: Studio) -> None:
 
     def on_write(
         what: str, path: str | None, key: str, metre: str, parts: str, measures: int, temperature: float,
-        strict: bool, seed: float | None,
+        adapt: bool, strict: bool, seed: float | None,
     ) -> Iterator[dict[Any, Any]]:  # fmt: skip
         yield score.says("Writing ...")
         number = None if seed is None else int(seed)
         try:
             for text, said in studio.write(
-                what, path, int(measures), key=key, metre=metre, parts=parts, temperature=temperature, strict=strict,
-                seed=number,
+                what, path, int(measures), key=key, metre=metre, parts=parts, temperature=temperature,
+                adapt=adapt and what == CONTINUE, strict=strict, seed=number,
             ):  # fmt: skip
                 yield score.shows(Seen(Reading(text)), said)
         except ScorelmError as error:
             yield score.says(str(error))
 
     what.change(lambda chosen: gr.update(visible=chosen != NEW), what, file, show_progress="hidden")
-    wishes = [what, file, key, metre, parts, measures, temperature, strict, seed]
+    what.change(lambda chosen: gr.update(visible=chosen == CONTINUE), what, adapt, show_progress="hidden")
+    wishes = [what, file, key, metre, parts, measures, temperature, adapt, strict, seed]
     running = start.click(on_write, wishes, score.outputs, **MODEL)
     score.files_behind(running)
     score.files_behind(stop.click(None, cancels=[running]))

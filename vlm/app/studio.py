@@ -122,7 +122,7 @@ class Studio:
         else:
             wish |= {"given": scorelm.extract(write(self._given(path)), parts=[1]), "parts": parts or None}
         started, text = time.monotonic(), ""
-        for piece in generate_measures(model=self.writer, **wish):
+        for piece in generate_measures(model=self.writer_folder if wish.get("adapt") else self.writer, **wish):
             text += piece
             seconds = time.monotonic() - started
             said = f"{len(parse(text).measures)} measures, {seconds:.1f} s"
