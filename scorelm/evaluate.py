@@ -294,7 +294,7 @@ def likelihood(
     for way, found in others.items():
         whole_ones, sung_ones = map(list, zip(*found))
         out[way] = {
-            "keys": keys,
+            "keys": ways[way][1],
             **rates(whole_ones),
             "intervals_95": intervals(whole_ones, seed),
             "counted": WAYS[way],

@@ -55,7 +55,7 @@ def test_validation_is_given_without_near_doubles_and_in_more_keys(
     dataset: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "figures.json"
-    words = ["--dataset", dataset, "--split", "validation", "--keys", 2, "--json", target]
+    words = ["--dataset", dataset, "--split", "validation", "--keys", 2, "--adapt", 1, "--json", target]
     assert evaluate(tiny_model, *words, "--picture", tmp_path / "figures.svg") == 0
     found = json.loads(target.read_text(encoding="utf-8"))
     assert found["without_near_doubles"]["left_out"] == [NEAR_DOUBLES[0]]
@@ -65,6 +65,9 @@ def test_validation_is_given_without_near_doubles_and_in_more_keys(
     mean = found["mean_over_keys"]
     assert mean["keys"] == 2
     assert mean["nats_per_sixteenth"] != found["nats_per_sixteenth"]
+    learning = found["learning_on"]
+    assert learning["keys"] == 1
+    assert learning["nats_per_sixteenth"] < found["nats_per_sixteenth"], "it knows nothing and learns anything"
     assert "musical" not in found
     assert (tmp_path / "figures.svg").read_text(encoding="utf-8").startswith("<svg")
 
@@ -76,6 +79,7 @@ def test_validation_is_given_without_near_doubles_and_in_more_keys(
         ([SHIPPED, "--dataset", "nowhere"], "test.jsonl: no such file"),
         ([SHIPPED, "--samples", -1], "--samples is 0 to"),
         ([SHIPPED, "--keys", 13], "--keys is 1 to 12"),
+        ([SHIPPED, "--adapt", 13], "--adapt is 0 to 12"),
         ([SHIPPED, "--max-length", 1], "--max-length is 2 to"),
         ([SHIPPED, "--json", "nowhere/figures.json"], "no such folder"),
         ([SHIPPED, "--picture", "figures.gif"], "a .png or an .svg"),
