@@ -400,6 +400,16 @@ def test_infer_ends_with_2_and_says_why(words: tuple[str, ...], said: str, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_infer_learns_and_says_so_on_stderr_alone(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "pair.sclm").write_text(PAIR)
+    words = ("pair.sclm", "--from-measure", "3", "--measures", "5", "--adapt", "--seed", "4", "-m", tiny_model)
+    ended = run(*words, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "learns 2 measures" in ended.stderr
+    assert len(parse(ended.stdout).measures) == 5
+    assert run("--adapt", cwd=tmp_path).returncode == 2
+
+
 def test_infer_keeps_the_best_and_says_the_figures(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "pair.sclm").write_text(PAIR)
     ended = run("--given", "pair.sclm", "-n", "3", "--best", "1", "--seed", "4", "-m", tiny_model, cwd=tmp_path)

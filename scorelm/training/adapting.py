@@ -16,6 +16,7 @@ memory of one step).
 from __future__ import annotations
 
 import contextlib
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -134,6 +135,7 @@ def having_learnt(folder: Path, text: str) -> Iterator[Path]:
     for interval in PASSES if hasattr(model.config, "scorelm_vocabulary") else ("P1",) * len(PASSES):
         adapting.read(tokens.encode(text), (interval,), to_the_end=True)
     with tempfile.TemporaryDirectory() as new:
-        model.save_pretrained(new)
+        with contextlib.redirect_stdout(sys.stderr):  # transformers imports DeepSpeed to save, which says what it finds
+            model.save_pretrained(new)
         tokens.tokenizer.save_pretrained(new)
         yield Path(new)
