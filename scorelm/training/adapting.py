@@ -8,9 +8,9 @@ comes again. So what has been read of a piece is learnt before the next tokens o
 Each token is judged by what the model has become behind the tokens before it, and by nothing that comes later: what the
 judgements add up to is -log of a probability of the piece, as that of a model that stays as it is.
 
-A step goes down the gradient of the loss of all tokens in sight, the segment's and those before it. Its size is a share of each tensor's own norm, whatever the gradient's
-is; in a matrix, rows and columns that have large gradients are held back (Shazeer and Stern, Adafactor, 2018, with a
-memory of one step).
+A step goes down the gradient of the loss of all tokens in sight, the segment's and those before it. Its size is a share
+of each tensor's own norm, whatever the gradient's is; in a matrix, rows and columns that have large gradients are held
+back (Shazeer and Stern, Adafactor, 2018, with a memory of one step).
 """
 
 from __future__ import annotations
