@@ -29,7 +29,7 @@ from scorelm.training.corpus import Corpus
 from scorelm.training.leading import Leading
 from scorelm.training.output import changed, write_weights
 
-TABLES = ("gpt_neox.embed_in.weight", "embed_out.weight")  # one, which is written twice
+TABLE = "gpt_neox.embed_in.weight"
 
 
 def main(options: argparse.Namespace) -> int:
@@ -44,8 +44,7 @@ def main(options: argparse.Namespace) -> int:
     leading.lead(texts, options.steps, options.lr, options.seed, say)
     with changed(options.MODEL, options.OUT) as new:
         weights = load_file(new / "model.safetensors")
-        for name in TABLES:
-            weights[name][-ROWS:] = leading.rows.to(weights[name].dtype)
+        weights[TABLE][-ROWS:] = leading.rows.to(weights[TABLE].dtype)
         write_weights(weights, new / "model.safetensors")
     return 0
 

@@ -21,8 +21,6 @@ def save(model: Any, tokenizer: Any, config: TrainConfig, metrics: dict[str, Any
 
     tensors: the whole weights, where the model at hand holds a part of them
     """
-    import torch
-
     target = Path(config.output_dir)
     new = target.with_name(f".{target.name}.new")
     try:
@@ -31,14 +29,11 @@ def save(model: Any, tokenizer: Any, config: TrainConfig, metrics: dict[str, Any
         if config.lora is not None and not config.load_in_4bit:
             model = _merged(model)
             tensors = None
-        half = {
-            n: p.to(torch.bfloat16) if p.is_floating_point() else p for n, p in (tensors or model.state_dict()).items()
-        }
         was, model.config.use_cache = model.config.use_cache, True
         if config.load_in_4bit:
             model.save_pretrained(new)  # the adapter alone, which names the model that it stands on
         else:
-            model.save_pretrained(new, state_dict=half)
+            model.save_pretrained(new, state_dict=halved(model, tensors))
             saved = json.loads((new / "config.json").read_text(encoding="utf-8"))
             text = json.dumps({**saved, "dtype": "bfloat16"}, indent=2) + "\n"
             (new / "config.json").write_text(text, encoding="utf-8")
@@ -58,6 +53,18 @@ def save(model: Any, tokenizer: Any, config: TrainConfig, metrics: dict[str, Any
         target.rename(old)
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def halved(model: Any, tensors: Any = None) -> dict[str, Any]:
+    """A model's weights (or ``tensors`` in their place) in bfloat16, each once: what is tied to another is left out."""
+    import torch
+
+    tied = model.all_tied_weights_keys
+    return {
+        name: p.to(torch.bfloat16) if p.is_floating_point() else p
+        for name, p in (tensors or model.state_dict()).items()
+        if name not in tied
+    }
 
 
 @contextlib.contextmanager

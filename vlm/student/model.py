@@ -22,6 +22,7 @@ from scorelm.errors import ConfigError
 from scorelm.hearing import deafen
 from scorelm.pretrained import load_model
 from scorelm.tokenizer import Tokens
+from scorelm.training.output import halved
 from vlm.reading.staves import HEIGHT
 from vlm.student.encoder import Encoder
 from vlm.student.numbers import FILE as NUMBERS
@@ -129,8 +130,7 @@ def save_reader(reader: ScoreReader, folder: Path, notes: dict[str, Any], card: 
     new = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    language = {n: p.to(torch.bfloat16) for n, p in reader.language.state_dict().items()}
-    reader.language.save_pretrained(new / "language", state_dict=language)
+    reader.language.save_pretrained(new / "language", state_dict=halved(reader.language))
     reader.tokens.tokenizer.save_pretrained(new / "language")
     vision = {n: p for n, p in reader.state_dict().items() if not n.startswith("language.")}
     half = {
