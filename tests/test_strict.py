@@ -122,24 +122,42 @@ def at_home(text: str) -> bool:
 
 
 def test_a_text_ends_on_the_triad_of_its_tonic() -> None:
-    triad = 'T4:4P"Soprano"hGc;P"Alto"hDE;P"Tenor"hB,C;P"Bass"hG,C,!end!'
+    triad = 'T4:4P"Soprano"hGc;P"Alto"hDE;P"Tenor"hB,G,;P"Bass"hG,C,!end!'
     assert at_home("|K0!major!" + triad) and at_home("|K0" + triad) and at_home("|" + triad)
     assert not at_home("|K0!minor!" + triad) and not at_home("|K1!major!" + triad)
     assert at_home("|K-3!minor!" + triad) and at_home("|K2!dorian!" + triad.replace("T4:4", "T2:4")) is False
-    assert at_home("|K0" + triad.replace("c", "A").replace("D", "A,").replace("C,", "A,,")), "or the relative minor"
+    relative = triad.replace("c", "A").replace("B,G,", "B,C").replace("G,C,", "G,A,,")
+    assert at_home("|K0" + relative), "or the relative minor"
     assert not at_home("|K0!major!" + triad.replace("C,", "E,,")), "no sixth chord"
     assert not at_home("|K0!major!" + triad.replace("DE", "DF")), "no fourth"
+    assert not at_home("|K0!major!" + triad.replace("B,G,", "B,C")), "four lines make a whole triad"
     assert at_home("|K0!major!" + triad.replace("hDE", "hD_E")), "major and minor are alike"
     assert at_home('|K0!major!T4:4P"Flute"hGc!end!') and not at_home('|K0!major!T4:4P"Flute"hcG!end!')
     assert at_home('|K0!major!T4:4P"Piano"hcD+G!end!'), "notes of a chord are not known one by one"
 
 
+def test_home_is_where_the_first_part_says() -> None:
+    rest = 'P"Alto"K0hDE;P"Tenor"K0hB,C;P"Bass"K0hG,{}!end!'
+    assert at_home('|T4:4P"Soprano"K0!minor!hGA;' + rest.format("A,,"))
+    assert not at_home('|T4:4P"Soprano"K0!minor!hGG;' + rest.format("C,")), "the others say no mode"
+    assert not at_home('|T4:4P"Soprano"K0!minor!hGG;' + rest.replace("K0", "K0!major!", 1).format("C,"))
+    assert at_home('|T4:4P"Soprano"K0!minor!hGA|K-3!minor!hGc!end!'), "a later signature counts anew"
+
+
 def test_an_end_away_from_home_counts_against_its_measure() -> None:
     for last, broken in (("C,", 0), ("E,,", 1)):
         node = strict(Sound("|", measures=1)).node
-        for lexeme in cut(f'K0!major!T4:4P"Soprano"wc;P"Alto"wE;P"Tenor"wC;P"Bass"w{last}!end!'):
+        for lexeme in cut(f'K0!major!T4:4P"Soprano"wc;P"Alto"wE;P"Tenor"wG,;P"Bass"w{last}!end!'):
             node = node.push(lexeme)
         assert node.against == broken
+
+
+def test_a_text_that_may_go_on_does_not_end_away_from_home() -> None:
+    for last, may_end in (("C,", True), ("E,,", False)):
+        walk = strict(Sound("|", measures=None, at_least=1, at_most=9))
+        for lexeme in cut(f'K0!major!T4:4P"Soprano"wc;P"Alto"wE;P"Tenor"wG,;P"Bass"w{last}'):
+            walk.push(lexeme)
+        assert "|" in walk.allowed and ("!end!" in walk.allowed) == may_end
 
 
 def test_given_notes_that_stand_later_in_the_text_are_known() -> None:

@@ -5,8 +5,9 @@ They are those that scorelm.analysis.voice_leading counts. A pitch is refused wh
 notes are known by then: those written before it in the text, and given ones. Where two or more sing, singers are held
 against singers, instruments against instruments, which may play with a singer in octaves; else all against all. A singer
 sings one note at a time. Pitches are as written, transposing parts too.
-A rule that would leave no pitch is let go, triads first, then ranges; of the others the note counts, and so does an end
-away from home (``against``). Given notes are not judged.
+A rule that would leave no pitch is let go, triads first, then ranges; of the others the note counts (``against``). A text
+that may go on, and has not written ``PATIENCE`` measures, does not end away from home; else such an end counts, too. Given
+notes are not judged.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from functools import lru_cache
 from scorelm.analysis.lines import Line, Sounding, midi, role_of
 from scorelm.analysis.tonality import MODES
 from scorelm.analysis.voice_leading import FIFTH, OCTAVE, RANGES, interval_class
-from scorelm.notation.lexemes import COMMON_PARTS, cut
+from scorelm.notation.lexemes import COMMON_PARTS, END_OF_TEXT, cut
 from scorelm.notation.model import Pitch
 from scorelm.notation.pitches import ALTER_OF, PITCH_OF
 from scorelm.notation.positions import Clock
@@ -29,12 +30,14 @@ from scorelm.notation.steps import Lexemes, Node
 
 PITCHES = frozenset(PITCH_OF)
 FINAL = "!end!"  # the barline behind the last measure
+ENDS = frozenset((FINAL, END_OF_TEXT))
 SIGNATURES = {f"K{fifths}": fifths for fifths in range(-7, 8)}
 MODE_NAMES = {f"!{mode}!": mode for mode in MODES}
 SEVERAL = frozenset("+&")  # notes at once, voices of a staff
 NONE: Lexemes = frozenset()
 TRIADS = (4, -3)  # a major and a minor third over the root, on the line of fifths
 _DEGREES = (0, 2, 4, -1, 1, 3, 5)  # of a major scale, on the line of fifths
+PATIENCE = 32  # measures: a text that has written so many may end where it will
 NEAR = 1e-6  # quarters: times are sums of floats
 
 
@@ -47,7 +50,7 @@ def strict(sound: Sound, before: str = "|", given: tuple[Line, ...] = (), begun:
     voices = Voices(given)
     for lexeme in cut(before):
         voices = voices.push(lexeme)
-    voices.holds = not begun
+    voices.holds, voices.written = not begun, 0
     return sound.narrowed(lambda node: led(node, voices))
 
 
@@ -87,9 +90,11 @@ class Voices:
         self.name: str | None = None  # of a part, while it is read
         self.tied = False
         self.fermata = False  # over the note to come
-        self.key: int | None = None  # sharps of the signature; flats are below 0
-        self.mode = ""  # that is said of it
+        self.signature = 0  # the last one: sharps; flats are below 0
+        self.home: tuple[int, str] | None = None  # the signature that says where home is, and its mode, or ""
+        self.said = False  # whether a mode is said in this measure, by the first part that says one
         self.holds = True  # the rule
+        self.written = 0  # measures that it held in
         self.against = 0  # notes of this measure that were written against it
 
     def push(self, lexeme: str) -> Voices:
@@ -118,11 +123,15 @@ class Voices:
         elif lexeme == "H":
             self.fermata = True
         elif lexeme in SIGNATURES:
-            self.key, self.mode = SIGNATURES[lexeme], ""
+            self.signature = SIGNATURES[lexeme]
+            if not self.said and (self.home is None or self.home[0] != self.signature):
+                self.home = self.signature, ""
         elif lexeme in MODE_NAMES:
-            self.mode = MODE_NAMES[lexeme]
+            if not self.said:
+                self.home, self.said = (self.signature, MODE_NAMES[lexeme]), True
         elif lexeme == "|":
-            self.place, self.holds, self.against, self.fermata = (0, 0, 0), True, 0, False
+            self.place, self.holds, self.against, self.fermata, self.said = (0, 0, 0), True, 0, False, False
+            self.written += 1
             self.lines = {place: notes[-1:] for place, notes in self.lines.items()}
         elif lexeme == ";":
             self.place = (self.place[0] + 1, 0, 0)
@@ -229,11 +238,11 @@ class Voices:
             yield crossing, parallel
 
     def at_home(self) -> bool:
-        """Whether the chord that sounds now holds nothing but the tonic's triad, the tonic in the bass; so far as a key is
-        said, and notes alone tell. Without a mode it is the major key's or the minor one's."""
+        """Whether the chord that sounds now is the tonic's triad, the tonic in the bass, and whole where four lines sound;
+        so far as a key is said, and notes alone tell. Without a mode it is the major key's or the minor one's."""
         choir = self._choir()
         found = [notes for place, notes in self.lines.items() if notes and not (choir and not self._role(place))]
-        if self.key is None or not found:
+        if self.home is None or not found:
             return True
         last = max(notes[-1].onset for notes in found)
         chord = [note for notes in found for note in notes if note.onset < last + NEAR and note.end > last + NEAR]
@@ -242,7 +251,7 @@ class Voices:
         bass = _fifths(min(chord, key=lambda note: note.semitones).pitch)
         triads = ({0, 1, 4}, {0, 1, -3})
         own = {_fifths(note.pitch) - bass for note in chord}
-        return bass in _tonics(self.key, self.mode) and any(own <= triad for triad in triads)
+        return bass in _tonics(*self.home) and (own in triads if len(chord) > 3 else any(own <= x for x in triads))
 
     def _choir(self) -> bool:
         """Whether two or more sing, by what is known."""
@@ -271,6 +280,19 @@ class Led(Node):
         self.voices = voices
         self.room = node.room
         self.allowed, self.lets_go = voices.kept(node.allowed)
+        if (
+            voices.written < PATIENCE
+            and not self.allowed.isdisjoint(ENDS)
+            and not voices.at_home()
+            and self._may_go_on()
+        ):
+            self.allowed -= ENDS
+
+    def _may_go_on(self) -> bool:
+        """Whether this may be another measure's end, or another measure's beginning, and no more than that."""
+        if "|" in self.node.allowed:
+            return bool(self.node.peek("|") - ENDS)
+        return bool(self.node.allowed - ENDS)
 
     @property
     def against(self) -> int:
