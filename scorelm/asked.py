@@ -48,7 +48,7 @@ def parts_of(asked: str | Sequence[str]) -> tuple[Part, ...]:
     out = []
     for name in names:
         base, colon, staves = name.strip().rpartition(":")
-        if not (colon and staves.isdigit()):
+        if not (colon and staves.isdecimal()):
             base, staves = name.strip(), "1"
         if not base or not 1 <= int(staves) <= MAX_STAVES:
             raise ConfigError(f"{name!r} is no part: it has a name, and after a ':' 1 to {MAX_STAVES} staves")

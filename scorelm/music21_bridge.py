@@ -12,18 +12,21 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from math import lcm
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lxml import etree
 
-from scorelm.errors import SourceError
+from scorelm.errors import ScoreError, SourceError
 from scorelm.musicxml.reader import score_from_xml
 from scorelm.musicxml.source import MAX_FILE_BYTES
 from scorelm.musicxml.writer import write_musicxml
-from scorelm.notation.model import Mark, Score
+from scorelm.notation.model import Mark, Pitch, Score
+from scorelm.notation.transform import map_score
 
 if TYPE_CHECKING:
     from music21 import stream
@@ -154,8 +157,8 @@ def titles(source: stream.Stream) -> tuple[str, str]:
 
 
 def to_music21(score: Score) -> stream.Score:
-    """A score as music21 objects."""
-    from music21 import converter
+    """A score as music21 objects, pitches to the nearest quarter tone. ScoreError where it holds what music21 cannot."""
+    from music21 import converter, exceptions21
     from music21 import stream as streams
 
     if not score.measures:  # MusicXML has no empty score
@@ -163,7 +166,11 @@ def to_music21(score: Score) -> stream.Score:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        out = converter.parseData(write_musicxml(score).decode(), format="musicxml")
+        try:
+            xml = write_musicxml(map_score(score, pitch=_in_quarter_tones))
+            out = converter.parseData(xml.decode(), format="musicxml")
+        except (exceptions21.Music21Exception, ValueError) as error:
+            raise ScoreError(f"music21 has no place for something in this score: {error}") from None
     _state_instruments(score, out)
     _state_measures(score, out)
     for rest in out.recurse().getElementsByClass("Rest"):
@@ -171,6 +178,10 @@ def to_music21(score: Score) -> stream.Score:
             rest.fullMeasure = False
     out.editorial[ORIGIN] = _Origin((score, _fingerprint(out)))
     return out
+
+
+def _in_quarter_tones(pitch: Pitch) -> Pitch:
+    return replace(pitch, alter=Fraction(round(2 * pitch.alter), 2))
 
 
 class _Origin(tuple[Score, str]):
@@ -210,11 +221,10 @@ def _state_instruments(score: Score, out: stream.Score) -> None:
     """music21 guesses instruments (program, transposition) from names; put what the score says in their place."""
     from music21 import instrument, interval
 
-    staves = iter(out.parts)
+    staves = iter(list(out.parts))
     for part, opening in zip(score.parts, score.measures[0].parts if score.measures else ()):
         said = {m.name: m.args for m in (opening.marks if opening else ()) if isinstance(m, Mark)}
-        for _ in range(part.staves):
-            own = next(staves)
+        for own in islice(staves, part.staves):  # music21 leaves out staves on which nothing stands
             own.partName = part.name
             for guessed in list(own.recurse().getElementsByClass(instrument.Instrument)):
                 plain = instrument.Instrument(part.name)
@@ -234,11 +244,11 @@ def _state_measures(score: Score, out: stream.Score) -> None:
     """
     from music21 import stream as streams
 
-    staves = iter(out.parts)
+    staves = iter(list(out.parts))
     for index, part in enumerate(score.parts):
         present = [m for m in score.measures if m.parts[index] is not None]
-        for _ in range(part.staves):
-            for measure, own in zip(present, next(staves).getElementsByClass(streams.Measure)):
+        for staff in islice(staves, part.staves):
+            for measure, own in zip(present, staff.getElementsByClass(streams.Measure)):
                 if measure.implicit:
                     own.showNumber = streams.enums.ShowNumber.NEVER
                 held = measure.parts[index]
@@ -256,6 +266,10 @@ def midi(score: Score) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         played = to_music21(score)
+        for silent in [part for part in played.parts if not part.hasMeasures()]:
+            played.remove(silent)
+        for key in [key for key in played.recurse().getElementsByClass("KeySignature") if key.sharps is None]:
+            key.activeSite.remove(key)  # MIDI knows sharps or flats alone
         try:
             played.expandRepeats()
         except repeat.ExpanderException:  # repeats that cannot be played: once through, as written

@@ -190,7 +190,7 @@ def _start(address: str, settings: dict[str, Any]) -> None:
 def _check_reachable(address: str) -> None:
     """Ray itself tries for minutes."""
     host, _, port = address.rpartition(":")
-    if port.isdigit():
+    if port.isdecimal():
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=20).close()
         except (OSError, OverflowError) as error:

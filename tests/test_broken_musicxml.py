@@ -25,7 +25,7 @@ SOURCES = [
     write_musicxml(parse(text)) for text in re.findall(r"^```score\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
 ]
 TEXTS = ["", "0", "-1", "1", "2", "7", "12", "0.33", "999999999999", "x", "1/3", "start", "stop", "begin", "end", "none",
-         "quarter", "C", "B", "é\n|\"\\", "yes", "no", "crescendo", "single", "64", "sharp"]  # fmt: skip
+         "quarter", "left", "middle", "backward", "²", "C", "B", "é\n|\"\\", "yes", "no", "crescendo", "single", "64", "sharp"]  # fmt: skip
 
 
 def damaged(source: bytes, choose: random.Random, times: int) -> bytes:

@@ -175,3 +175,17 @@ def test_metre_pickup_and_hands_are_guessed_from_where_notes_begin() -> None:
     right, left = split_hands([Sound(Fraction(0), Fraction(1), p) for p in (48, 52, 72, 76)])
     assert [s.pitch for s in right] == [72, 76]
     assert [s.pitch for s in left] == [48, 52]
+
+
+@pytest.mark.parametrize(
+    "text", ['|\nT4:4P"A"wC;P"B"!absent!|\n', '|\nK!_B^F:T4:4P"A"wC|\n', '|\nT4:4P"A"h%1:3C%33:100C|\n']
+)
+def test_what_midi_does_not_know_is_left_out_of_it(text: str) -> None:
+    score = midi.read(music21_bridge.midi(scorelm.notation.reader.parse(text)), "written")[0]
+    assert sum((n.quarterLength for n in score.recurse().notes), Fraction(0)) == 4
+
+
+def test_notes_lower_than_a_text_goes_stay_what_they_are_in_their_octave() -> None:
+    score, said = midi.read(file(notes((0, 480, 0), (480, 960, 11), (960, 1440, 60))), "low")
+    assert [p.midi for p in score.pitches] == [12, 23, 60]
+    assert any("2 notes below C0" in line for line in said)

@@ -168,6 +168,7 @@ def test_a_measure_rest_needs_no_value() -> None:
         '|\n@3TxP"A"h.C|\n@7:2CCCiD|\n',
         '|\nT4:4P"A"C$K3CF$K0F|\n',
         '|\nT2:4P"A"[3{sd}icd{te}f{tg}]qc|\n',
+        '|\nT4:4P"A"CD!mid-bar!"light-heavy""backward"E!mid-bar!"""forward"F|\nC!segno!!mid-bar!"""backward"3CCC|\n',
     ],
 )
 def test_what_the_text_says_survives_musicxml(text: str) -> None:
@@ -184,6 +185,30 @@ def test_a_compressed_file_is_read_by_its_container(tmp_path: Path) -> None:
         archive.writestr("other.xml", "<nonsense/>")
         archive.writestr("x/s.xml", HEAD.format(FIRST.format(note() * 4)))
     assert len(list(chords(read_score(path)))) == 4
+
+
+def test_what_a_mac_puts_beside_a_score_is_no_score() -> None:
+    data = _archive(**{"__MACOSX/._s.xml": b"\0\5\26\7", "s.xml": HEAD.format(FIRST.format(note() * 4)).encode()})
+    assert len(list(chords(score_from_xml(open_xml(data, "test"))))) == 4
+
+
+def test_voices_of_two_staves_with_one_name_stay_on_their_staves() -> None:
+    back, staff = "<backup><duration>48</duration></backup>", "<staff>{}</staff>"
+    head = FIRST.replace("</divisions>", "</divisions><staves>2</staves>")
+    upper = (
+        note("D", more=staff.format(1)) + "<forward><duration>24</duration></forward>" + note("E", more=staff.format(1))
+    )
+    lower = note("C", 48, "whole", more=staff.format(2))
+    assert write(read(head.format(upper + back + lower))) == '|\nT4:4P2"A"DhyqE/wC|\n'
+
+
+def test_voices_may_have_any_names_and_modes_any_case() -> None:
+    odd = note("D", 48, "whole").replace("<voice>1<", "<voice>²<")
+    key = "</divisions><key><fifths>0</fifths><mode>Minor</mode></key>"
+    found = read(
+        FIRST.replace("</divisions>", key).format(note() * 4 + "<backup><duration>48</duration></backup>" + odd)
+    )
+    assert write(found) == '|\nK0!minor!T4:4P"A"CCCC&wD|\n'
 
 
 def test_utf_16_is_read() -> None:

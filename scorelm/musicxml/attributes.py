@@ -71,7 +71,7 @@ def _shown(staff: int | None, mark: Key | Time | Clef, element: etree._Element) 
 
 def _key(element: etree._Element) -> Key:
     steps = [clean(s.text) for s in element.iterfind("key-step")]
-    mode = clean(element.findtext("mode")) or None
+    mode = clean(element.findtext("mode")).lower()
     if steps:
         alters = [number(a.text, Fraction(0)) for a in element.iterfind("key-alter")]
         pairs = tuple((s, int(a) if a.denominator == 1 else a) for s, a in zip(steps, alters) if s in tuple("CDEFGAB"))

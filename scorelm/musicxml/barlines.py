@@ -24,6 +24,8 @@ def read_barline(element: etree._Element) -> tuple[str, list[Mark]]:
     where = where if where in ("left", "middle") else "right"
     style = clean(element.findtext("bar-style"))
     out: list[Mark] = []
+    if where == "middle":
+        return where, _read_middle(element, style)
     ending = element.find("ending")
     if ending is not None and ending.get("type") == "start":
         shown = clean(ending.text)
@@ -43,19 +45,27 @@ def read_barline(element: etree._Element) -> tuple[str, list[Mark]]:
         name = {"light-light": "left-double"}.get(style, f"left-{style}")
         if style not in ("", "regular") and name in NAMES and not (forward and style == "heavy-light"):
             out.append(Mark(name))
-    elif where == "middle":
-        if style:
-            out.append(Mark("mid-bar", (style,)))
     elif style in RIGHT_STYLES and (repeat is None or style != "light-heavy"):  # which a repeat has anyway
         out.append(Mark(RIGHT_STYLES[style]))
     prefix = "left" if where == "left" else "bar"
     for tag in ("segno", "coda"):
-        if element.find(tag) is not None and where != "middle":
+        if element.find(tag) is not None:
             out.append(Mark(f"{prefix}-{tag}"))
     for fermata in element.iterfind("fermata"):
-        if where != "middle":
-            out.append(Mark(f"{prefix}-fermata", ("inverted",) if fermata.get("type") == "inverted" else ()))
+        out.append(Mark(f"{prefix}-fermata", ("inverted",) if fermata.get("type") == "inverted" else ()))
     return where, out
+
+
+def _read_middle(element: etree._Element, style: str) -> list[Mark]:
+    """A barline within the measure, with its repeat; its signs stand at its moment as they would without it."""
+    repeat = element.find("repeat")
+    args: tuple[Argument, ...] = (style,)
+    if repeat is not None:
+        direction = "forward" if repeat.get("direction") == "forward" else "backward"
+        times = whole(repeat.get("times"), 0)
+        args = (style, direction, Fraction(times)) if times > 0 else (style, direction)
+    signs = [Mark(tag) for tag in ("segno", "coda") if element.find(tag) is not None]
+    return [Mark("mid-bar", args), *signs] if style or repeat is not None else signs
 
 
 def ending_number(text: str) -> str:
@@ -82,7 +92,13 @@ def write_right(marks: tuple[Mark, ...], ending: str) -> etree._Element | None:
 
 def write_middle(mark: Mark) -> etree._Element:
     barline = etree.Element("barline", location="middle")
-    Sub(barline, "bar-style").text = str(mark.args[0]) if mark.args else "regular"
+    style, *repeat = map(str, mark.args)
+    if style:
+        Sub(barline, "bar-style").text = style
+    if repeat:
+        element = Sub(barline, "repeat", direction=repeat[0])
+        if len(repeat) > 1:
+            element.set("times", repeat[1])
     return barline
 
 

@@ -185,7 +185,7 @@ def _metronome(element: etree._Element) -> Mark:
             args.append(unit)
             unit = ""
             text = clean(child.text)
-            plain = text.isascii() and text.isdigit() and len(text) < 9 and str(int(text)) == text
+            plain = text.isascii() and text.isdecimal() and len(text) < 9 and str(int(text)) == text
             args.append(Fraction(text) if plain else text)
     if unit or not args:
         args.append(unit or "q")
@@ -390,7 +390,7 @@ def _write_modulation(kind: etree._Element, mark: Mark) -> None:
         while i < len(side):
             if side[i] == "[":
                 end = i + 1
-                while end < len(side) and (side[end].isdigit() or side[end] == ":"):
+                while end < len(side) and (side[end].isdecimal() or side[end] == ":"):
                     end += 1
                 ratio, i = side[i + 1 : end].split(":"), end
                 turn = "start"

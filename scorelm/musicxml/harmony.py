@@ -138,7 +138,7 @@ def add_frame(harmony: etree._Element, mark: Mark) -> None:
         Sub(frame, "first-fret").text = str(frets[1])
     for i, note in enumerate(found):
         fret, _, finger = note.rstrip("()").partition(":")
-        if not fret.isdigit():
+        if not fret.isdecimal():
             continue
         element = Sub(frame, "frame-note")
         Sub(element, "string").text = str(len(found) - i)

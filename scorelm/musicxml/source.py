@@ -17,6 +17,7 @@ MAX_UNPACKED_BYTES = 4 * MAX_FILE_BYTES
 # What a parser can recover from only by losing music; stray characters and unknown entities lose nothing.
 TORN = frozenset(("ERR_TAG_NOT_FINISHED", "ERR_DOCUMENT_END", "ERR_TAG_NAME_MISMATCH", "ERR_GT_REQUIRED",
                   "ERR_LTSLASH_REQUIRED", "ERR_DOCUMENT_EMPTY", "ERR_LT_REQUIRED"))  # fmt: skip
+BESIDE = ("META-INF/", "__MACOSX/")  # folders of an archive that hold no scores
 
 
 def read_bytes(path: str | Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
@@ -65,7 +66,8 @@ def _unpack(data: bytes, name: str) -> bytes:
         if sum(m.file_size for m in members) > MAX_UNPACKED_BYTES:
             raise SourceError(f"{name}: the archive unpacks to more than {MAX_UNPACKED_BYTES} bytes")
         names = [m.filename for m in members]
-        scores = [n for n in names if not n.startswith("META-INF") and n.lower().endswith((".xml", ".musicxml"))]
+        own = [n for n in names if not n.startswith(BESIDE)]
+        scores = [n for n in own if n.lower().endswith((".xml", ".musicxml"))]
         if "META-INF/container.xml" in names:
             container = etree.fromstring(archive.read("META-INF/container.xml"), etree.XMLParser(recover=True))
             roots = [] if container is None else container.xpath('//*[local-name()="rootfile"]/@full-path')

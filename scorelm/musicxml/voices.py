@@ -48,7 +48,8 @@ def assemble(
     """
     out: list[list[Voice]] = [[] for _ in range(staves)]
     for name in sorted(voices, key=_voice_order):
-        for number, line in enumerate(_untangle(voices[name])):
+        lines = [line for events in _by_staff(voices[name]) for line in _untangle(events)]
+        for number, line in enumerate(lines):
             key = name if number == 0 else f"{name} {number}"
             staff = Counter(raw.staff for raw in line).most_common(1)[0][0]
             builder = _Builder(length, open_tuplets.pop(key, []), staff)
@@ -61,7 +62,15 @@ def assemble(
 
 def _voice_order(name: str) -> tuple[int, str]:
     digits = name.split(" ")[0]
-    return (int(digits), name) if digits.isdigit() and len(digits) < 9 else (10**9, name)
+    return (int(digits), name) if digits.isdecimal() and len(digits) < 9 else (10**9, name)
+
+
+def _by_staff(events: list[Raw]) -> list[list[Raw]]:
+    """The events of a voice; those of each staff, where some overlap others: programs give voices of two staves one name."""
+    staves = {raw.staff for raw in events}
+    if len(staves) < 2 or len(_untangle(events)) == 1:
+        return [events]
+    return [[raw for raw in events if raw.staff == staff] for staff in sorted(staves)]
 
 
 def _untangle(events: list[Raw]) -> list[list[Raw]]:

@@ -128,7 +128,7 @@ _TAKES = {
     "n?s{0,2}": "bracket( bracket)",
     "n?s?n?": "arpeggio-number",
     "(n|s)?": "fingering string fret",
-    "s": "words words-above words-below rehearsal dynamic symbol mid-bar other-direction abbreviation sound title "
+    "s": "words words-above words-below rehearsal dynamic symbol other-direction abbreviation sound title "
     "movement work-number movement-number composer lyricist arranger poet translator rights source staff-type "
     "harp-pedals scordatura accordion",
     "s?": "ped( ped) ped-change ped-continue ped-sostenuto( ped-resume ped-discontinue da-capo dal-segno fine to-coda "
@@ -141,6 +141,7 @@ _TAKES = {
     "s{0,2}": "arrow",
     "s{1,4}": "second-time",
     "s(n|s)?s?": "metronome",
+    "s(sn?)?": "mid-bar",
     "ss": "metric-modulation",
     "s+": "chord",
     "snn?": "frame",

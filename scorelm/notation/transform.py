@@ -111,7 +111,7 @@ def part_index(score: Score, part: int | str) -> int:
     names = [p.name for p in score.parts]
     if isinstance(part, str) and part in names:
         return names.index(part)
-    if isinstance(part, str) and not part.isdigit():
+    if isinstance(part, str) and not part.isdecimal():
         raise ScoreError(f"no part is named {part!r}; there are {', '.join(map(repr, names))}")
     if not 1 <= int(part) <= len(names):
         raise ScoreError(f"no part {part}; there are {len(names)}")

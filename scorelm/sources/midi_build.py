@@ -16,6 +16,7 @@ from scorelm.sources.spelling import spell
 if TYPE_CHECKING:
     from music21 import stream
 
+LOWEST = 12  # C0, the lowest that a text holds
 PIANOS = range(8)  # General MIDI's programs from 0
 # General MIDI's kit -> (place on the staff, head), as drum kits are commonly written
 KIT = {
@@ -41,6 +42,8 @@ def build(heard: Heard) -> stream.Score:
     _state_key(heard, pitched)
     graces = [Sound(at, at, p) for c in heard.channels for at, own in c.graces.items() for p in own]
     names = spell([*pitched, *graces], heard.keys)
+    if low := sum(pitch < LOWEST for _, pitch in names):
+        notices.append(f"{low} notes below C0 moved up an octave")
     end = max(s.end for s in everything)
     bars = _bars(heard, end)
     score = stream.Score()

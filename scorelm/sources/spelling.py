@@ -73,5 +73,5 @@ def _by_neighbours(
 def _name(pitch: int, place: int) -> str:
     step = STEPS[(place + 1) % 7]
     alter = (place + 1) // 7
-    octave = (pitch - alter) // 12 - 1
+    octave = max(0, (pitch - alter) // 12 - 1)  # a text goes no lower, and music21 would read "-1" as a flat
     return step + ("#" * alter if alter > 0 else "-" * -alter) + str(octave)

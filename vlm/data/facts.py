@@ -49,7 +49,7 @@ def fields_of(view: View) -> dict[str, Any]:
         "parts": names or None,
         "staves": sum(part.staves for part in view.score.parts),
         "measures": len(view.score.measures),
-        "first_measure": int(view.number) if view.number.isdigit() else None,
+        "first_measure": int(view.number) if view.number.isdecimal() else None,
         "notes": note_heads(view.score),
     }
 

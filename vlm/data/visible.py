@@ -102,7 +102,7 @@ def _numbered(measures: list[Measure], shown: Shown) -> list[Measure]:
     out = []
     for index, measure in enumerate(measures):
         printed = shown.numbers.get(shown.first + index, "")
-        if printed.isdigit():
+        if printed.isdecimal():
             count = int(printed)
         out.append(replace(measure, number=str(count), implicit=begins and index == 0))
         count += 1

@@ -133,7 +133,7 @@ def behind(systems: Iterable[Score]) -> Score:
                 state[_kind(mark)] = mark
             there = (*measure.parts, *(_silent(),) * (len(parts) - len(measure.parts)))
             if not measures:
-                number = int(measure.number) if measure.number.isdigit() else 1
+                number = int(measure.number) if measure.number.isdecimal() else 1
             there = tuple(_without_said(part, p, clefs) for p, part in enumerate(there))
             measures.append(replace(measure, marks=marks, parts=there, number=str(number)))
             number += 1
