@@ -58,16 +58,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def work(options: argparse.Namespace) -> int:
+    from scorelm.audio import ready
     from scorelm.compose import Wish, ranked, valid
     from scorelm.errors import ConfigError
+    from scorelm.files import from_stdin, make_folder
     from scorelm.generation import find_model
 
-    if options.prompt == "-":
-        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
-        options.prompt = sys.stdin.read()
+    for name in ("prompt", "given"):
+        if getattr(options, name) == "-":
+            setattr(options, name, from_stdin())
     if options.wav:
-        from scorelm.audio import ready
-
         if not options.output:
             raise ConfigError("--wav writes beside the files of -o DIR, which is missing")
         ready()
@@ -76,6 +76,8 @@ def work(options: argparse.Namespace) -> int:
     wish = Wish(**{field.name: getattr(options, field.name) for field in fields(Wish)})
     folder, seeds = find_model(options.model), wish.seeds()
     say(f"model {folder}, seed {seeds[0]}")
+    if options.output:
+        make_folder(options.output)
     student = wish.student(folder, options.engine, say)
     started = time.monotonic()
     texts = written(wish, student, seeds)

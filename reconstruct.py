@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Score text -> a score: MusicXML, MIDI, SVG, PNG, PDF by the ending of the output."""
+"""Score text, or a score in another format -> a score: MusicXML, MIDI, SVG, PNG, PDF, ABC, WAV, text by the ending of
+the output."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
         "files",
         nargs="+",
         metavar="FILE",
-        help="a .sclm file, - for stdin; with --check: scores, as generate_data.py takes them",
+        help="a .sclm file, or MusicXML or MIDI, - for stdin; with --check: scores, as generate_data.py takes them",
     )
     out.add_argument("-o", "--output", metavar="OUT", help="default: FILE with the ending .musicxml")
     out.add_argument("--repair", action="store_true", help="mend broken text, say on stderr what was mended")
@@ -40,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def reconstruct(options: argparse.Namespace) -> int:
     import scorelm
+    from scorelm.files import decoded, kind_of
+    from scorelm.musicxml.source import read_bytes
     from scorelm.notation.legacy import is_legacy, read_legacy
     from scorelm.notation.writer import write
 
@@ -48,8 +51,12 @@ def reconstruct(options: argparse.Namespace) -> int:
     name = options.files[0]
     if name == "-" and not options.output:
         raise scorelm.ScorelmError("reading stdin needs -o OUT")
-    text = read(name, lenient=options.repair)
     shown = "stdin" if name == "-" else name
+    data, title = sys.stdin.buffer.read() if name == "-" else read_bytes(name), ""
+    if kind_of(data):
+        text, title = as_text(name, data)
+    else:
+        text = decoded(data, shown, lenient=options.repair or name == "-")
     problems: Sequence[object] = ()
     if is_legacy(text):
         score, guesses, problems = read_legacy(text)
@@ -63,23 +70,26 @@ def reconstruct(options: argparse.Namespace) -> int:
     for problem in problems:
         print(f"{shown}: {problem}", file=sys.stderr)
     try:
-        path = scorelm.save(text, options.output or Path(name).with_suffix(".musicxml"))
+        path = scorelm.save(text, options.output or Path(name).with_suffix(".musicxml"), title)
     except scorelm.FormatError as error:
         raise scorelm.ScorelmError(f"{shown}: {error}") from None
     print(path, file=sys.stderr)
     return 0
 
 
-def read(name: str, lenient: bool) -> str:
-    """The text of a file or of stdin. ``lenient``: bytes that are no UTF-8 become signs that repair leaves out."""
-    from scorelm.files import read_text
+def as_text(name: str, data: bytes) -> tuple[str, str]:
+    """The text of a score in another format, and its title."""
+    from scorelm.api import load_all
+    from scorelm.errors import ScorelmError
+    from scorelm.files import kind_of, temporary
+    from scorelm.notation.writer import write
 
-    if name == "-":
-        sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
-        return sys.stdin.read()
-    if lenient:
-        return Path(name).read_bytes().decode("utf-8", errors="replace")
-    return read_text(name)
+    path = Path(name) if name != "-" else temporary("stdin" + kind_of(data), data)
+    found = load_all(path)
+    if len(found) != 1:
+        raise ScorelmError(f"{name}: holds {len(found)} scores")
+    score, title, _ = found[0]
+    return write(score), title
 
 
 def check(options: argparse.Namespace) -> int:

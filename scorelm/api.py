@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MUSICXML_ENDINGS = (".musicxml", ".xml", ".mxl")
 ENDINGS = (".musicxml", ".mxl", ".mid", ".svg", ".png", ".pdf", ".abc", ".wav", ".sclm")
+ALIASES = {".xml": ".musicxml", ".midi": ".mid"}
 
 
 def encode(
@@ -103,7 +104,7 @@ def save(source: str | stream.Score, path: str | Path, title: str = "") -> Path:
     another ending and for a .wav where no synthesiser is there.
     """
     path = Path(path)
-    ending = path.suffix.lower()
+    ending = ALIASES.get(path.suffix.lower(), path.suffix.lower())
     if ending not in ENDINGS:
         raise ScorelmError(f"{path.name}: a score's name ends in {', '.join(ENDINGS)}")
     score = parse(source) if isinstance(source, str) else load(source)
@@ -142,12 +143,13 @@ def _render(score: Score, ending: str, title: str, path: Path) -> bytes | str:
     return drawn
 
 
-def extract(text: str, measures: tuple[int, int] | None = None, parts: Sequence[int | str] | None = None) -> str:
+def extract(text: str, measures: tuple[int, int] | None = None, parts: str | Sequence[int | str] | None = None) -> str:
     """A part of a text as a text of its own; what is in force at its start is said again.
 
     measures: the first and the last, counted from 1 as they stand in the text
-    parts: names, or numbers from 1, in the order wanted
+    parts: names, or numbers from 1, in the order wanted; or one name
     """
+    parts = [parts] if isinstance(parts, str) else parts
     return write(transform.extract(parse(text), measures, parts))
 
 

@@ -10,19 +10,22 @@ from scorelm.notation.model import Key, Part, Time
 from scorelm.notation.writer import MAX_PARTS, MAX_STAVES
 
 LONGEST = 32  # quarters of a measure
-_KEY = re.compile(r"([A-Ga-g])(#|♯|b|♭)?[ -]?(major|minor|maj|min|m)?", re.IGNORECASE)
+_KEY = re.compile(
+    r"([A-G])(#|♯|[ -]sharp|b|♭|[ -]flat|-(?= |$))?[ -]?(major|minor|maj|min|m)?", re.IGNORECASE
+)  # music21 writes B flat as "B-"
+_SIGNS = {"#": 7, "♯": 7, "sharp": 7, "b": -7, "♭": -7, "flat": -7, "-": -7}  # fifths
 _FIFTHS = dict(zip("FCGDAEB", range(-1, 6)))  # of the major keys
 _TIME = re.compile(r"(\d{1,2})/(\d{1,2})")
 
 
 def key_of(asked: str) -> Key:
-    """``"D"`` and ``"D major"`` are D major, ``"b"``, ``"Bm"`` and ``"B minor"`` B minor; ``"Bb"``, ``"f#"``, ``"F# minor"``."""
+    """``"D"`` and ``"D major"`` are D major, ``"b"``, ``"Bm"`` and ``"B minor"`` B minor; ``"Bb"``, ``"B-"``, ``"B flat"``."""
     match = _KEY.fullmatch(asked.strip())
     if not match:
         raise ConfigError(f"{asked!r} is no key; write for example D, Bb, b, f# or 'B minor'")
     letter, sign, mode = match.groups()
     minor = letter.islower() if mode is None else mode == "m" or mode.lower().startswith("min")
-    fifths = _FIFTHS[letter.upper()] + {"#": 7, "♯": 7, "b": -7, "♭": -7}.get(sign or "", 0) - 3 * minor
+    fifths = _FIFTHS[letter.upper()] + (_SIGNS[sign.lower().strip(" -") or "-"] if sign else 0) - 3 * minor
     if not -7 <= fifths <= 7:
         raise ConfigError(f"{asked!r}: a key signature has at most 7 sharps or flats, this would have {abs(fifths)}")
     return Key(fifths, "minor" if minor else "major")
@@ -58,8 +61,10 @@ def parts_of(asked: str | Sequence[str]) -> tuple[Part, ...]:
     return tuple(out)
 
 
-def range_of(asked: str) -> tuple[int, int]:
-    """``"5-8"`` or ``"5"``: measures."""
+def range_of(asked: str | tuple[int, int]) -> tuple[int, int]:
+    """``"5-8"``, ``(5, 8)`` or ``"5"``: measures."""
+    if not isinstance(asked, str):
+        asked = "-".join(map(str, asked))
     match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", asked.strip())
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if not 1 <= first <= last:

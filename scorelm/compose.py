@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scorelm.asked import key_of, parts_of, range_of, time_of
-from scorelm.errors import ConfigError, FormatError
+from scorelm.errors import ConfigError, FormatError, SourceError
 from scorelm.given import continued, harmonised, rewritten
+from scorelm.notation.lexemes import FINAL
 from scorelm.notation.model import Score
 from scorelm.notation.plan import Plan
 from scorelm.notation.planned import lead
@@ -50,7 +51,7 @@ class Wish:
     time: str | None = None  # "3/4"
     measures: int | None = None  # exactly so many, those of the prompt counted
     from_measure: int | None = None  # the prompt's measures before it are kept
-    rewrite: str | None = None  # "5-8": the prompt's measures that are written anew
+    rewrite: str | tuple[int, int] | None = None  # "5-8": the prompt's measures that are written anew
     part: str | Sequence[str] | None = None  # with rewrite: in these parts alone
     n: int = 1
     best: int | None = None  # of n, so many are kept
@@ -117,7 +118,8 @@ class Wish:
             return rewritten(read(self.prompt, report), range_of(self.rewrite), _names(self.part or ()))
         if self.from_measure is not None:
             return continued(read(self.prompt, report), self.from_measure)
-        prompt = self.prompt if is_text(self.prompt) else continued(read(self.prompt, report))
+        goes_on = is_text(self.prompt) and FINAL not in str(self.prompt)  # a text that has ended goes on as a file does
+        prompt = self.prompt if goes_on else continued(read(self.prompt, report))
         if not (key or parts or self.time is not None):
             return prompt if isinstance(prompt, Plan) else str(prompt)
         if prompt != Plan() and (isinstance(prompt, Plan) or str(prompt).strip() != "|"):
@@ -229,9 +231,15 @@ def read(source: str | Path, report: Say | None = None) -> Score:
         return parse(str(source))
     from scorelm.api import load
 
-    if not Path(source).is_file():
-        raise ConfigError(f"{source}: no such file, nor score text, which begins with '|'")
-    return load(source, report)
+    with contextlib.suppress(OSError):  # a name that is too long
+        if Path(source).is_dir():
+            raise ConfigError(f"{source}: is a folder; give one score")
+        if Path(source).is_file():
+            try:
+                return load(source, report)
+            except FormatError as error:
+                raise SourceError(f"{source}: {error}") from None
+    raise ConfigError(f"{str(source)[:80]}: no such file, nor score text, which begins with '|'")
 
 
 def _names(asked: str | Sequence[str]) -> list[str]:

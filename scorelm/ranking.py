@@ -19,7 +19,7 @@ Places = list[float]
 class Figures:
     """Of one text; what cannot be counted in it is 0."""
 
-    nats_a_quarter: float  # -log p of the whole text under the model
+    nats_a_note: float  # -log p of the whole text under the model; a quarter of more parts costs more
     parallels: float  # fifths and octaves, in 1000 pairs of voices that move together
     crossings: float  # in 1000 simultaneities
     out_of_range: float  # in 1000 notes
@@ -28,7 +28,7 @@ class Figures:
 
     def __str__(self) -> str:
         return (
-            f"{self.nats_a_quarter:.2f} nats a quarter, parallels {self.parallels:.0f}, crossings "
+            f"{self.nats_a_note:.2f} nats a note, parallels {self.parallels:.0f}, crossings "
             f"{self.crossings:.0f}, out of range {self.out_of_range:.0f} in 1000, key "
             f"{'kept' if self.key else 'left'}, {'' if self.cadence else 'no '}cadence"
         )
@@ -40,7 +40,7 @@ def figures(score: Score, nats: float) -> Figures:
     counts.add(score)
     voices = counts.voices
     return Figures(
-        nats_a_quarter=nats / max(1.0, float(score.quarters)),
+        nats_a_note=nats / max(1, counts.heads),
         parallels=_rate(voices["fifths"] + voices["octaves"], voices["moving_pairs"]),
         crossings=_rate(voices["crossings"], voices["simultaneities"]),
         out_of_range=_rate(voices["out_of_range"], voices["ranged"]),
@@ -51,7 +51,7 @@ def figures(score: Score, nats: float) -> Figures:
 
 def order(found: Sequence[Figures]) -> list[int]:
     """The texts from the best to the worst; equals as they came."""
-    likelihood = places([f.nats_a_quarter for f in found])
+    likelihood = places([f.nats_a_note for f in found])
     music = [
         places([f.parallels for f in found]),
         places([f.crossings for f in found]),

@@ -28,6 +28,7 @@ _TALLEST = 60000  # Verovio's limit for a page
 _SCALE_PERCENT = 40  # 840 pixels wide: a staff is 14 pixels high
 _PNG_ZOOM = 2.0
 _PNG_TALLEST = 32000  # pixels; Cairo's own limit is 32767
+SPACE = 60  # thousandths of an em, between the note and the dot of a metronome mark
 _A4_POINTS = (595.28, 841.89)
 _PIXELS_PER_POINT = 96 / 72
 
@@ -213,7 +214,9 @@ def _verovio_data() -> Path:
 
 @functools.cache
 def _glyph(sign: str) -> tuple[str, float] | None:
-    """A sign of Verovio's music font: its path in SVG, its advance in thousandths of an em."""
+    """A sign of Verovio's music font: its path in SVG, its advance in thousandths of an em. A space is before a dot."""
+    if sign == " ":
+        return "", SPACE
     data = _verovio_data()
     file = data / "Leipzig" / f"{ord(sign):04X}.xml"
     if not file.is_file():

@@ -9,6 +9,8 @@ import numpy as np
 
 from scorelm.errors import ConfigError
 
+COLD = 1e-6  # a temperature below it is 0: logits divided by it would be infinite
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -20,7 +22,7 @@ class Sampling:
     min_p: float = 0.0  # only what is at least this likely beside the likeliest
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
+        if not 0 <= self.temperature < float("inf"):
             raise ConfigError(f"the temperature cannot be {self.temperature}: it is 0 or more")
         if self.top_k < 0:
             raise ConfigError(f"top-k cannot be {self.top_k}: it is 0 (all) or more")
@@ -31,7 +33,7 @@ class Sampling:
 
     def choose(self, logits: Any, chance: np.random.Generator) -> int:
         """An index into ``logits``, (choices,)."""
-        if self.temperature == 0:
+        if self.temperature < COLD:
             return int(logits.argmax())
         weights = np.exp((logits - logits.max()) / self.temperature, dtype=np.float64)
         if 0 < self.top_k < len(weights):

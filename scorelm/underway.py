@@ -14,7 +14,7 @@ from scorelm.bound.walk import Ids
 from scorelm.errors import ConfigError, FormatError
 from scorelm.notation.canonical import Canonical
 from scorelm.notation.heard import Ear
-from scorelm.notation.lexemes import cut, joined
+from scorelm.notation.lexemes import FINAL, cut, joined
 from scorelm.notation.plan import Plan
 from scorelm.notation.planned import lead, walk_of
 from scorelm.notation.reader import parse
@@ -231,7 +231,7 @@ class Text:
         behind so many measures."""
         if self.whole == "|\n":
             return len(ids) == 1
-        return self.closes and len(ids) < FEW and "!end!" in (self.student.tokens.text([int(i)]) for i in ids)
+        return self.closes and len(ids) < FEW and FINAL in (self.student.tokens.text([int(i)]) for i in ids)
 
     def push(self, token: int) -> None:
         """Go on by a token that may stand here."""

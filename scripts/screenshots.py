@@ -55,6 +55,8 @@ def reading(page: Any) -> None:
 
 def writing(page: Any) -> None:
     page.get_by_role("tab", name="Write music").click()
+    page.get_by_placeholder("Soprano,Alto,Tenor,Bass").fill("Soprano,Alto,Tenor,Bass")
+    page.get_by_label("Strict").check()
     page.get_by_label("Seed").fill("1")
     page.click("#write")
     page.wait_for_selector("#written-pdf:not([disabled])")

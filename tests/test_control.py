@@ -80,6 +80,8 @@ def keys_and_times(measure: Measure) -> list[Key | Time]:
         ("D", 2, "major"), ("b", 2, "minor"), ("B minor", 2, "minor"), ("Bb", -2, "major"), ("bb", -5, "minor"),
         ("f#", 3, "minor"), ("F# minor", 3, "minor"), ("Ebm", -6, "minor"), ("c minor", -3, "minor"), ("C", 0, "major"),
         ("g-minor", -2, "minor"), ("c major", 0, "major"), ("C♯", 7, "major"),
+        ("B-", -2, "major"), ("e- minor", -6, "minor"), ("B-minor", 2, "minor"), ("A-flat", -4, "major"),
+        ("F sharp minor", 3, "minor"),
     ],
 )  # fmt: skip
 def test_a_key_is_read_as_musicians_write_it(asked: str, fifths: int, mode: str) -> None:
@@ -323,12 +325,12 @@ def test_losses_are_those_of_the_judge(tiny_model: Path, untrained: Student, cho
 def test_the_best_are_likely_and_well_led(untrained: Student, chorales: list[str]) -> None:
     assert places([3.0, 1.0, 1.0]) == [2.0, 0.5, 0.5]
     good = Figures(1.0, 0, 0, 0, True, True)
-    unlikely = dataclasses.replace(good, nats_a_quarter=2.0)
+    unlikely = dataclasses.replace(good, nats_a_note=2.0)
     worse = dataclasses.replace(unlikely, parallels=9.0, cadence=False)
     assert order([worse, good, unlikely]) == [1, 2, 0]
     (first, figures), (second, others) = ranked(untrained, [chorales[1].replace("C", "^C"), chorales[1]])
     assert {first, second} == {0, 1}
-    assert figures.nats_a_quarter == pytest.approx(others.nats_a_quarter, rel=0.2)
+    assert figures.nats_a_note == pytest.approx(others.nats_a_note, rel=0.2)
     texts = scorelm.generate(model=untrained, n=3, best=2, measures=2, seed=1)
     assert len(texts) == 2 and set(texts) < set(scorelm.generate(model=untrained, n=3, measures=2, seed=1))
 
@@ -414,7 +416,7 @@ def test_infer_keeps_the_best_and_says_the_figures(tiny_model: Path, tmp_path: P
     (tmp_path / "pair.sclm").write_text(PAIR)
     ended = run("--given", "pair.sclm", "-n", "3", "--best", "1", "--seed", "4", "-m", tiny_model, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stderr.count("nats a quarter, parallels") == 3
+    assert ended.stderr.count("nats a note, parallels") == 3
     assert ended.stderr.count("kept: seed") == 1
     assert part_of(ended.stdout, "Bass") == part_of(PAIR, "Bass")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scorelm.files import write_atomically
+from scorelm.files import kind_of, write_atomically
 
 
 def test_what_is_written_is_read_and_folders_are_made(tmp_path: Path) -> None:
@@ -38,3 +38,14 @@ def test_a_replaced_file_keeps_its_permissions_and_a_new_one_gets_the_usual(tmp_
 
 def test_a_very_long_name_can_be_written(tmp_path: Path) -> None:
     assert write_atomically(tmp_path / ("é" * 120 + ".sclm"), "|\n").read_text() == "|\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"MThd\0\0", ".mid"), (b"PK\3\4", ".mxl"), (b"\xef\xbb\xbf <?xml", ".musicxml"),
+        ("<score/>".encode("utf-16"), ".musicxml"), (b"|\nT4:4", ""), (b"", ""),
+    ],
+)  # fmt: skip
+def test_a_score_is_known_by_how_it_begins(data: bytes, kind: str) -> None:
+    assert kind_of(data) == kind

@@ -170,7 +170,10 @@ def test_fewer_measures_than_the_prompt_has_are_refused(untrained: Student) -> N
         written(untrained, '|T4:4P"A"CDEF|', measures=1)
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": -1}, {"top_k": -1}, {"top_p": 0}, {"top_p": 1.5}, {"min_p": 2}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"temperature": -1}, {"temperature": float("nan")}, {"top_k": -1}, {"top_p": 0}, {"top_p": 1.5}, {"min_p": 2}],
+)
 def test_a_sampling_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         Sampling(**wrong)  # type: ignore[arg-type]

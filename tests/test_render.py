@@ -77,6 +77,12 @@ def test_each_text_is_drawn_in_the_png(changed: dict[str, str]) -> None:
     assert ImageChops.difference(one, other).getbbox() is not None
 
 
+def test_a_dotted_metronome_mark_is_drawn_in_the_png() -> None:
+    dotted = [picture(song(tempo=f"{unit}</beat-unit><beat-unit-dot/><beat-unit>").replace("<beat-unit></beat-unit>", ""))
+              for unit in ("quarter", "half")]  # fmt: skip
+    assert ImageChops.difference(*dotted).getbbox() is not None
+
+
 def test_a_png_is_dark_on_white_and_wide_enough_to_read() -> None:
     drawn = picture(song())
     assert drawn.width == 1680

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from scorelm.generation import SHIPPED, Student
+from scorelm.musicxml.writer import write_musicxml
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import sound_problems
 
@@ -63,7 +64,7 @@ def test_samples_are_written_as_sets_of_files(tmp_path: Path) -> None:
 def test_a_score_file_and_stdin_are_prompts(tmp_path: Path) -> None:
     (tmp_path / "mine.sclm").write_text(TEXT)
     open_end = TEXT.replace("!end!", "")
-    for words, given in ((("mine.sclm",), ""), (("-",), open_end)):
+    for words, given in ((("mine.sclm",), ""), (("-",), open_end), (("-",), TEXT)):
         ended = run("infer.py", *words, "--seed", "1", "--measures", "4", cwd=tmp_path, given=given)
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout.startswith(open_end)
@@ -80,6 +81,9 @@ def test_a_score_file_and_stdin_are_prompts(tmp_path: Path) -> None:
         (("|", "--measures", "0"), "--measures is 1 or more"),
         (("|", "--top-p", "2"), "top-p cannot be 2.0"),
         (("|", "--temperature", "-1"), "temperature cannot be -1.0"),
+        ((".",), ".: is a folder"),
+        (("x" * 5000,), "no such file"),
+        (("|", "-o", "/proc/nothing"), "/proc/nothing: no folder can be made there"),
         ((TEXT, "--measures", "2"), "has 2 measures already"),
     ],
 )
@@ -88,6 +92,20 @@ def test_infer_refuses_what_it_cannot_do(words: tuple[str, ...], said: str, tmp_
     refused(ended, said)
     assert ended.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_scores_in_other_formats_come_by_stdin_and_are_reconstructed(tmp_path: Path) -> None:
+    xml = write_musicxml(parse(TEXT)).decode()
+    ended = run("infer.py", "-", "--seed", "1", "--measures", "4", cwd=tmp_path, given=xml)
+    assert ended.returncode == 0, ended.stderr
+    assert len(parse(ended.stdout).measures) == 4
+    ended = run("infer.py", "--given", "-", "--given-parts", "Bass", "--seed", "1", cwd=tmp_path, given=xml)
+    assert ended.returncode == 0, ended.stderr
+    (tmp_path / "mine.musicxml").write_text(xml)
+    for words, given in ((("mine.musicxml",), ""), (("mine.musicxml", "--repair"), ""), (("-",), xml)):
+        ended = run("reconstruct.py", *words, "-o", "mine.sclm", cwd=tmp_path, given=given)
+        assert ended.returncode == 0, ended.stderr
+        assert (tmp_path / "mine.sclm").read_text() == TEXT
 
 
 def test_broken_text_is_refused_with_its_place_and_nothing_is_written(tmp_path: Path) -> None:
@@ -121,6 +139,9 @@ def test_reconstruct_refuses_what_it_cannot_do(words: tuple[str, ...], said: str
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.sclm").write_bytes(b"|\xff\xfe|")
     refused(run("reconstruct.py", "a.sclm", cwd=tmp_path), "a.sclm")
+    (tmp_path / "a.sclm").write_bytes(b"\x7fELF\0\0|\xff\xfe|")
+    refused(run("reconstruct.py", "a.sclm", "--repair", "-o", "b.sclm", cwd=tmp_path), "a.sclm: is no text")
+    assert not (tmp_path / "b.sclm").exists()
 
 
 def test_an_ending_that_is_none_is_refused(tmp_path: Path) -> None:

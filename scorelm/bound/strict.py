@@ -20,7 +20,7 @@ from functools import lru_cache
 from scorelm.analysis.lines import Line, Sounding, midi, role_of
 from scorelm.analysis.tonality import MODES
 from scorelm.analysis.voice_leading import FIFTH, OCTAVE, RANGES, interval_class
-from scorelm.notation.lexemes import COMMON_PARTS, END_OF_TEXT, cut
+from scorelm.notation.lexemes import COMMON_PARTS, END_OF_TEXT, FINAL, cut
 from scorelm.notation.model import Pitch
 from scorelm.notation.pitches import ALTER_OF, PITCH_OF
 from scorelm.notation.positions import Clock
@@ -29,7 +29,6 @@ from scorelm.notation.sound_voice import TIE
 from scorelm.notation.steps import Lexemes, Node
 
 PITCHES = frozenset(PITCH_OF)
-FINAL = "!end!"  # the barline behind the last measure
 ENDS = frozenset((FINAL, END_OF_TEXT))
 SIGNATURES = {f"K{fifths}": fifths for fifths in range(-7, 8)}
 MODE_NAMES = {f"!{mode}!": mode for mode in MODES}
@@ -289,10 +288,10 @@ class Led(Node):
             self.allowed -= ENDS
 
     def _may_go_on(self) -> bool:
-        """Whether this may be another measure's end, or another measure's beginning, and no more than that."""
-        if "|" in self.node.allowed:
+        """Whether this may be the end of a measure that is not the last, or the beginning of another one."""
+        if "|" in self.allowed:
             return bool(self.node.peek("|") - ENDS)
-        return bool(self.node.allowed - ENDS)
+        return END_OF_TEXT in self.allowed and bool(self.allowed - ENDS)
 
     @property
     def against(self) -> int:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable
 
 END_OF_TEXT = "<|endoftext|>"
+FINAL = "!end!"  # the barline behind the last measure
 PADDING = "<|padding|>"
 
 # name: letter, longest first; `kind` k of value.py lasts 2 ** (5 - k) quarters
