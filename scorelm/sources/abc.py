@@ -24,6 +24,7 @@ ACCENTS = {"`": "\u0300", "'": "\u0301", "^": "\u0302", "~": "\u0303", '"': "\u0
 LETTERS = {
     "ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "/o": "ø", "/O": "Ø", "aa": "å", "AA": "Å", "/l": "ł",
 }  # fmt: skip
+FIELD = re.compile(r"\s?([A-Za-z+])\s*:(?:(?<=[ws]:)|(?![|:]))(.*)")  # "a:|" is music, "w:|" is not
 MUSIC = re.compile(r"\|")
 WORD = re.compile(r"[A-Za-z]{5,}")
 MOST_LINES = 8  # that one notice names
@@ -111,7 +112,7 @@ def read_tune(lines: Lines, before: str = "") -> tuple[Tune, Notices]:
         if line.startswith("%"):
             _directive(tune, line, number, notices)
             continue
-        found = re.match(r"\s?([A-Za-z+])\s*:(?![|:])(.*)", line)
+        found = FIELD.match(line)
         letter = found[1] if found else ""
         if ended and not (
             (letter and letter in "KMLQVwWP")
@@ -135,7 +136,7 @@ def _joined(lines: Lines, tune: Tune) -> Iterator[tuple[int, str]]:
         line = raw if raw.startswith("%%") else re.split(r"(?<!\\)%", raw, maxsplit=1)[0].rstrip()
         if raw.lstrip().startswith("%") and not raw.startswith("%%"):
             continue
-        is_field = bool(re.match(r"\s?[A-Za-z+]\s*:(?![|:])", line)) or line.startswith("%")
+        is_field = bool(FIELD.match(line)) or line.startswith("%")
         if held is not None and (is_field or not line.strip()):
             yield held  # a field stands between; the note values go on all the same
             held = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scorelm.sources.abc_fields import Clef, Key, Metre
 from scorelm.sources.abc_items import Bar, Item, Part
+from scorelm.sources.abc_lengths import pieces
 from scorelm.sources.abc_tune import Tune
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ ARTICULATIONS = {
 EXPRESSIONS = {
     "fermata": "Fermata", "trill": "Trill", "lowermordent": "Mordent", "mordent": "Mordent", "turn": "Turn",
     "uppermordent": "InvertedMordent", "pralltriller": "InvertedMordent", "invertedturn": "InvertedTurn",
-    "roll": "Turn", "arpeggio": "ArpeggioMark", "/": "1", "//": "2", "///": "3",
+    "roll": "Turn", "arpeggio": "ArpeggioMark",
 }  # fmt: skip
 DYNAMICS = set("pppp ppp pp p mp mf f ff fff ffff sfz sf fp fz rf rfz".split())
 SIGNS = {
@@ -205,21 +206,22 @@ class _Builder:
         """A note, or several where no one note lasts so long, tied."""
         from music21 import duration, note
 
-        pieces = _pieces(item.length) if not item.grace else [item.length]
-        if len(pieces) > 1 and not item.whole:
+        values = pieces(item.length) if not item.grace and not item.whole else [item.length]
+        if len(values) > 1:
             what = "note" if item.kind == "note" else "rest"
             self.say(item.line, f"a {what} that no single value lasts as long as is written as several")
         before = self.tied.get(layer, set()) if not item.grace else set()
-        for index, length in enumerate([item.length] if item.whole else pieces):
+        for index, length in enumerate(values):
+            starts, ends = index == 0, index == len(values) - 1
             own = duration.Duration(quarterLength=length)
             if item.tuplet:
                 ratio = duration.Tuplet(item.tuplet[0], item.tuplet[1])
                 ratio.setDurationType(own.type, own.dots)
-                ratio.type = item.tuplet_edge or None  # type: ignore[assignment]
+                ratio.type = _edge(item.tuplet_edge, starts, ends)  # type: ignore[assignment]
                 own.appendTuplet(ratio)
             made: Any
             if item.kind == "note":
-                made = self._pitched(item, before, last=index == len(pieces) - 1, first=index == 0)
+                made = self._pitched(item, before, last=ends, first=starts)
             else:
                 made = note.Rest()
                 made.style.hideObjectOnPrint = item.kind == "hidden"
@@ -263,8 +265,6 @@ class _Builder:
         for words in item.words:
             self._words(words, item, measure, clock)
         for verse, text, kind in item.lyrics:
-            if kind == "extend":
-                continue
             lyric = note.Lyric(text, verse, syllabic=kind)  # type: ignore[arg-type]
             lyric.text = text
             first.lyrics.append(lyric)
@@ -287,6 +287,8 @@ class _Builder:
         plain = mark.lower().replace(" ", "")
         if plain in ARTICULATIONS and item.kind == "note":
             first.articulations.append(getattr(articulations, ARTICULATIONS[plain])())
+            if plain == "snap":
+                self.say(item.line, "left out: the decoration 'snap', which music21 has but does not write")
         elif plain in ("fermata", "invertedfermata"):
             fermata = expressions.Fermata()
             fermata.type = "inverted" if plain == "invertedfermata" else "upright"
@@ -294,10 +296,11 @@ class _Builder:
         elif plain in EXPRESSIONS and item.kind == "note":
             if plain == "roll":
                 self.say(item.line, "a roll (~) is written as a turn")
-            if plain.startswith("/"):
-                first.expressions.append(expressions.Tremolo(numberOfMarks=len(plain)))
-            else:
-                first.expressions.append(getattr(expressions, EXPRESSIONS[plain])())
+            first.expressions.append(getattr(expressions, EXPRESSIONS[plain])())
+        elif re.fullmatch("/{1,4}", plain) and item.kind == "note":
+            tremolo = expressions.Tremolo()
+            tremolo.numberOfMarks = len(plain)
+            first.expressions.append(tremolo)
         elif re.fullmatch(r"[0-5]", plain) and item.kind == "note":
             first.articulations.append(articulations.Fingering(int(plain)))
         elif plain in DYNAMICS:
@@ -306,6 +309,8 @@ class _Builder:
             self._wedge(WEDGES[plain], item)
         elif plain in SIGNS:
             measure.insert(clock, getattr(repeat, SIGNS[plain])())
+            if plain not in ("segno", "coda"):  # a <sound dacapo="yes"> is what music21 does not write
+                self.say(item.line, f"the jump {mark!r} is kept as words or a sign, which a player does not follow")
         else:
             self.say(item.line, f"left out: the decoration {mark!r}")
 
@@ -345,7 +350,7 @@ class _Builder:
                 raise ValueError(name)
             root = found[1] + found[2].replace("b", "-")
             bass = f"/{found[4].upper()}{found[5].replace('b', '-').replace('+', '#')}" if found[4] else ""
-            symbol = harmony.ChordSymbol(root + found[3] + bass)
+            symbol = harmony.ChordSymbol(root + _kind(found[3]) + bass)
             if not symbol.pitches:
                 raise ValueError(name)
         except Exception:  # noqa: BLE001  # music21 raises several types on a name that it does not know
@@ -417,23 +422,17 @@ def _beat(quarters: Fraction) -> Any:
     return duration.Duration(quarterLength=quarters)
 
 
-def _pieces(length: Fraction) -> list[Fraction]:
-    """A length as values that one note with at most three dots can have, the longest first."""
-    out = []
-    while length > 0:
-        value = Fraction(32)
-        while value > length:
-            value /= 2
-            if value < Fraction(1, 512):
-                return [*out, length]
-        best = value
-        for dots in (1, 2, 3):
-            dotted = value * (2 - Fraction(1, 2**dots))
-            if dotted == length:
-                best = dotted
-        out.append(best)
-        length -= best
-    return out
+def _kind(written: str) -> str:
+    """A chord's kind as music21 says it; "m7b5" would be a minor seventh to it, with a fifth added."""
+    written = re.sub(r"^(?:mi(?!n)|-)", "m", written)
+    written = re.sub(r"^m(?:in)?7[b-]5", "ø7", written)
+    return re.sub(r"^7[#+]5", "7+", written)
+
+
+def _edge(edge: str, starts: bool, ends: bool) -> str | None:
+    """What a note says of its tuplet, where it is one of several for one of ABC."""
+    begins, closes = starts and edge in ("start", "startStop"), ends and edge in ("stop", "startStop")
+    return "startStop" if begins and closes else "start" if begins else "stop" if closes else None
 
 
 def _barlines(measure: Any, bar: Bar) -> None:

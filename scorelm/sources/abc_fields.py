@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from scorelm.sources.abc_lengths import single
+
 FIFTHS = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
 SHARPS = "FCGDAEB"
 MODES = {
@@ -39,6 +41,7 @@ class Key:
     shown: bool = False
     odd: bool = False  # other accidentals than a circle of fifths gives
     clef: Clef | None = None
+    lift: int = 0  # octaves by which the clef moves the notes
     octave: int = 0
     old_bass: bool = False  # a clef without `clef=`, as ABC 1 writes it
 
@@ -60,12 +63,15 @@ class Voice:
     name: str = ""
     short: str = ""
     clef: Clef | None = None
+    lift: int = 0
     octave: int = 0
     program: int | None = None
 
     def update(self, other: Voice) -> None:
         self.name, self.short = other.name or self.name, other.short or self.short
-        self.clef, self.octave = other.clef or self.clef, other.octave or self.octave
+        if other.clef:
+            self.clef, self.lift = other.clef, other.lift
+        self.octave = other.octave or self.octave
 
 
 def _signature(sharps: int) -> dict[str, int]:
@@ -82,6 +88,18 @@ def read_clef(text: str) -> tuple[Clef | None, bool]:
     sign, line = LINES[found[1]]
     shift = {"+8": 1, "^8": 1, "-8": -1, "_8": -1, "8": -1}.get(found[3] or "", 0)
     return (sign, int(found[2] or line), shift), "clef" not in found[0]
+
+
+def read_lift(text: str) -> int:
+    """Octaves by which a clef moves the notes.
+
+    ABC 2.1, 4.6: "+8" and "-8" draw an 8, and the player transposes the notes by an octave. So ``c`` under
+    ``treble-8`` stands where ``c`` stands under ``treble`` and sounds as C4, which is also how MusicXML counts
+    pitches under such a clef, and how abc2xml reads and xml2abc writes them. "^8", "_8" and "8" are not of the
+    standard; abc2xml only draws them, so the notes stay.
+    """
+    found = CLEF.search(text)
+    return {"+8": 1, "-8": -1}.get(found[3] or "", 0) if found else 0
 
 
 def read_key(text: str, before: Key, say: Say) -> Key:
@@ -104,7 +122,12 @@ def read_key(text: str, before: Key, say: Say) -> Key:
     rest = re.sub(r"(\^{1,2}|_{1,2}|=)[A-Ga-g]", " ", rest)
     explicit = re.search(r"\bexp\b", rest)
     rest = re.sub(r"\bexp\b", " ", rest).strip()
-    placed = {"clef": clef or before.clef, "octave": octave, "old_bass": bare and clef is not None and clef[0] == "F"}
+    placed = {
+        "clef": clef or before.clef,
+        "lift": read_lift(text) if clef else before.lift,
+        "octave": octave,
+        "old_bass": bare and clef is not None and clef[0] == "F",
+    }
     if not rest and not extra and clef and before.shown:
         return replace(before, **placed)  # type: ignore[arg-type]
     if rest.startswith("HP"):
@@ -181,19 +204,25 @@ class Tempo:
     beat: Fraction  # quarters
 
 
-def read_tempo(text: str, unit: Fraction) -> Tempo | None:
-    """Q:, None where it says nothing."""
+def read_tempo(text: str, unit: Fraction, say: Say) -> Tempo | None:
+    """Q:, None where it says nothing. A beat that no one note lasts is counted in quarters."""
     words = " ".join(re.findall(r'"([^"]*)"', text)).strip()
     rest = re.sub(r'"[^"]*"', " ", text).strip()
-    if found := re.fullmatch(r"([\d/\s]+)=\s*(\d+(?:\.\d+)?)", rest):
-        beats = [Fraction(*(int(n) for n in b.split("/"))) for b in re.findall(r"\d+/[1-9]\d*", found[1])]
-        if beats:
-            return Tempo(words, float(found[2]), 4 * sum(beats, Fraction(0)))
-    if found := re.fullmatch(r"C(\d*)\s*=\s*(\d+(?:\.\d+)?)", rest):  # old: of the unit length
-        return Tempo(words, float(found[2]), unit * int(found[1] or 1))
-    if found := re.fullmatch(r"(\d+(?:\.\d+)?)", rest):
-        return Tempo(words, float(found[1]), unit)
-    return Tempo(words, None, Fraction(1)) if words and not rest else None
+    beat = Fraction(0)
+    if found := re.fullmatch(r"([\d/\s]+)=\s*(\d{1,9}(?:\.\d+)?)", rest):
+        beats = [Fraction(*(int(n) for n in b.split("/"))) for b in re.findall(r"\d{1,9}/[1-9]\d{0,8}", found[1])]
+        beat = 4 * sum(beats, Fraction(0))
+    elif found := re.fullmatch(r"C(\d{0,9})\s*=\s*(\d{1,9}(?:\.\d+)?)", rest):  # old: of the unit length
+        beat = unit * int(found[1] or 1)
+    elif found := re.fullmatch(r"((\d{1,9}(?:\.\d+)?))", rest):
+        beat = unit
+    if found is None or not beat or not float(found[2]):
+        return Tempo(words, None, Fraction(1)) if words and not rest else None
+    number = Fraction(found[2])
+    if not single(beat):
+        say(f"Q:{text}: no one note lasts {beat} quarters; written as 1/4={float(number * beat):.6g}")
+        number, beat = number * beat, Fraction(1)
+    return Tempo(words, float(number), beat)
 
 
 def read_voice(text: str, say: Say) -> Voice:
@@ -202,7 +231,7 @@ def read_voice(text: str, say: Say) -> Voice:
     out = Voice(words[0] if words else "1")
     rest = words[1] if len(words) > 1 else ""
     clef, _ = read_clef(rest)
-    out.clef = clef
+    out.clef, out.lift = clef, read_lift(rest)
     rest = CLEF.sub(" ", rest)
     for name, quoted, plain in re.findall(r"([A-Za-z]+)\s*=\s*(?:\"([^\"]*)\"|(\S+))", rest):
         value = quoted or plain

@@ -27,7 +27,7 @@ class Item:
     length: Fraction = Fraction(0)  # quarters, before a tuplet's ratio
     pitches: list[Pitch] = field(default_factory=list)
     tuplet: tuple[int, int] | None = None
-    tuplet_edge: str = ""  # start, stop
+    tuplet_edge: str = ""  # start, stop, startStop; own: of a tuplet that the length alone makes
     grace: str = ""  # "grace", "slash"
     whole: bool = False  # a rest as long as its measure
     glued: bool = False  # no space before it: beamed to the one before
@@ -68,6 +68,7 @@ class Part:
     unit: Fraction  # quarters
     metre: Any
     bars: list[Bar] = field(default_factory=list)
+    lift: int = 0  # octaves by which its clef moves the notes
     accidentals: dict[tuple[str, int], Any] = field(default_factory=dict)
     ratio: tuple[int, int] | None = None
     left_in_tuplet: int = 0
@@ -78,10 +79,15 @@ class Part:
     words: list[str] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
     sung: list[Item] = field(default_factory=list)  # the notes of the last music line
-    sung_bars: list[int] = field(default_factory=list)  # how many bars stand before each
+    sung_bars: list[int] = field(default_factory=list)  # the number of each one's bar
+    line_bar: int = 1  # the number of the bar where that line begins
     verse: int = 0
     glued: bool = False
     grace: str = ""
+
+    def begin_line(self) -> None:
+        """A new line of music, for lyrics of its own."""
+        self.sung, self.sung_bars, self.line_bar, self.verse = [], [], len(self.bars), 0
 
     @property
     def bar(self) -> Bar:

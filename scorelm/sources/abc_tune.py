@@ -12,8 +12,10 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from scorelm.sources.abc_fields import Key, Voice, default_unit, read_key, read_metre, read_tempo, read_voice
+from scorelm.sources.abc_fields import Key, Voice, default_unit, read_clef, read_key, read_metre, read_tempo, read_voice
 from scorelm.sources.abc_items import Bar, Item, Part, Pitch, bar_length, last_item
+from scorelm.sources.abc_lengths import mend
+from scorelm.sources.abc_words import sing
 
 BAR = re.compile(r"\.?(?:\[\|\]?:*|:+\|*\]?:*|\|+\]?:*)")
 ENDING = re.compile(r"\[?\s*(\d+(?:[,\-]\d+)*)")
@@ -90,6 +92,8 @@ class Tune:
                 if key.shown and key != self.current.key:
                     item = Item(line, "key", value=key)
                 self.current.key = key
+                if read_clef(text)[0]:
+                    self.current.lift = key.lift
                 if key.clef and self.in_body and key.clef != base.clef:
                     self._at_moment(Item(line, "clef", value=key.clef))
             else:
@@ -118,7 +122,8 @@ class Tune:
             else:
                 self.unit = unit
         elif letter == "Q":
-            tempo = read_tempo(text, self.current.unit if self.current else self.unit or default_unit(self.metre))
+            unit = self.current.unit if self.current else self.unit or default_unit(self.metre)
+            tempo = read_tempo(text, unit, lambda said: self.say(line, said))
             if tempo is None:
                 self.say(line, f"left out: Q:{text}, which is no tempo")
                 return
@@ -142,7 +147,9 @@ class Tune:
         else:
             known.update(voice)
         if self.in_body:
-            self._enter(voice.id)
+            part = self._enter(voice.id)
+            if voice.clef:
+                part.lift = voice.lift
             if known is not None and voice.clef and self.current and self.current.bars[-1].layers[-1]:
                 self._at_moment(Item(line, "clef", value=voice.clef))
 
@@ -150,7 +157,8 @@ class Tune:
         if name not in self.parts:
             voice = self.voices.setdefault(name, Voice(name))
             unit = self.unit or default_unit(self.metre)
-            self.parts[name] = Part(voice, self.key, unit, self.metre, [Bar(0)])
+            lift = voice.lift if voice.clef else self.key.lift
+            self.parts[name] = Part(voice, self.key, unit, self.metre, [Bar(0)], lift)
         self.current = self.parts[name]
         return self.current
 
@@ -161,7 +169,7 @@ class Tune:
         part = self.current or self._enter(next(iter(self.voices), "1"))
         for each in self.parts.values():
             each.glued = False
-        part.sung, part.sung_bars, part.verse = [], [], 0
+        part.begin_line()
         started = {id(part)}
         at = 0
         while at < len(text):
@@ -169,7 +177,7 @@ class Tune:
             if self.current is not None and self.current is not part:
                 part = self.current
                 if id(part) not in started:
-                    part.sung, part.sung_bars, part.verse = [], [], 0
+                    part.begin_line()
                     started.add(id(part))
             at += length
 
@@ -270,7 +278,7 @@ class Tune:
     def _pitch(self, part: Part, found: re.Match[str]) -> Pitch:
         letter, marks = found[2], found[3]
         octave = (5 if letter.islower() else 4) + marks.count("'") - marks.count(",")
-        octave += part.voice.octave + part.key.octave
+        octave += part.voice.octave + part.key.octave + part.lift
         step = letter.upper()
         said = ALTER[found[1]]
         place = (step, 0 if self.carry == "pitch" else octave)
@@ -420,11 +428,11 @@ class Tune:
     def _bar(self, part: Part, sign: str, text: str, behind: int, line: int) -> int:
         """A barline; an ending's number may stand right behind it. Returns that one's length."""
         plain = sign.lstrip(".")
-        closes = plain.startswith(":") or plain in ("::",)
-        opens = plain.endswith(":") and plain != ":"
-        if set(plain) == {":"}:
-            closes = opens = True
         core = plain.strip(":")
+        if core:
+            closes, opens = plain.index(core), plain.endswith(":")
+        else:  # "::" is ":||:", one colon for either side
+            closes, opens = max(1, len(plain) // 2), True
         style = {"||": "double", "|]": "final", "[|": "heavy-light", "[|]": "none"}.get(core, "")
         if sign.startswith("."):
             style = "dotted"
@@ -434,11 +442,11 @@ class Tune:
             self.say(line, f"a tuplet ends {part.left_in_tuplet} notes short, at the barline")
             part.left_in_tuplet = 0
         if part.bar.sounding:
-            part.bar.right = f"repeat:{len(plain) - len(plain.lstrip(':'))}" if closes else style
+            part.bar.right = f"repeat:{closes}" if closes else style
             part.bars.append(Bar(line))
             part.accidentals = {}
         elif closes and len(part.bars) > 1:
-            part.bars[-2].right = "repeat:1"
+            part.bars[-2].right = f"repeat:{closes}"
         elif style and len(part.bars) > 1 and not part.bars[-2].right:
             part.bars[-2].right = style
         if opens:
@@ -466,43 +474,19 @@ class Tune:
             part.layer.extend(Item(line, "words", value=w) for w in part.words)
             part.marks, part.words = [], []
 
-    # words
-
     def _lyrics(self, text: str, line: int) -> None:
-        part = self.current
-        if part is None or not part.sung:
+        if self.current is None or not self.current.sung:
             self.say(line, "left out: a line of lyrics (w:) under no notes")
-            return
-        part.verse += 1
-        at = 0
-        open_word = False
-        for syllable in re.findall(r"\\-|[^\s\-_*|]+(?:\\-[^\s\-_*|]*)*-?|[-_*|]", text):
-            if syllable == "|":
-                here = part.sung_bars[at] if at < len(part.sung) else None
-                while here is not None and at < len(part.sung) and part.sung_bars[at] == here:
-                    at += 1
-                continue
-            if at >= len(part.sung):
-                self.say(line, f"left out: syllables beyond the last note, from {syllable!r}")
-                return
-            note = part.sung[at]
-            if syllable == "_":
-                note.lyrics.append((part.verse, "_", "extend"))
-            elif syllable in ("*", "-"):
-                pass
-            else:
-                goes_on = syllable.endswith("-") and not syllable.endswith("\\-")
-                shown = syllable.removesuffix("-") if goes_on else syllable
-                kind = ("middle" if goes_on else "end") if open_word else ("begin" if goes_on else "single")
-                note.lyrics.append((part.verse, shown.replace("~", " ").replace("\\-", "-"), kind))
-                open_word = goes_on
-            at += 1
+        else:
+            sing(self.current, text, line, self.say)
 
     def finish(self) -> list[Part]:
         """The parts, ended; those that hold no music are left out."""
+        number = self.fields.get("X", [(0, "")])[-1][1] or "1"
         for part in self.parts.values():
             if part.marks or part.words:
                 self._hang(part, part.bar.line)
+            mend(part, number, self.say)
             while part.bars and not part.bars[-1].sounding:
                 rest = part.bars.pop()
                 if part.bars:
