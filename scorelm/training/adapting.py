@@ -16,7 +16,6 @@ back (Shazeer and Stern, Adafactor, 2018, with a memory of one step).
 from __future__ import annotations
 
 import contextlib
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -29,6 +28,7 @@ import torch
 from scorelm.pretrained import load_model
 from scorelm.tokenizer import Tokens
 from scorelm.training.keys import Keys
+from scorelm.training.output import write_weights
 
 SEGMENT = 128  # tokens that are judged, then learnt
 RATE = 0.0015  # of a tensor's norm that a step is long
@@ -135,7 +135,8 @@ def having_learnt(folder: Path, text: str) -> Iterator[Path]:
     for interval in PASSES if hasattr(model.config, "scorelm_vocabulary") else ("P1",) * len(PASSES):
         adapting.read(tokens.encode(text), (interval,), to_the_end=True)
     with tempfile.TemporaryDirectory() as new:
-        with contextlib.redirect_stdout(sys.stderr):  # transformers imports DeepSpeed to save, which says what it finds
-            model.save_pretrained(new)
+        model.config.save_pretrained(new)  # the model's own save_pretrained imports DeepSpeed, which says what it finds
+        learnt = {name: p for name, p in model.state_dict().items() if name not in model.all_tied_weights_keys}
+        write_weights(learnt, Path(new, "model.safetensors"))
         tokens.tokenizer.save_pretrained(new)
         yield Path(new)
