@@ -123,6 +123,8 @@ def gather(names: Sequence[str], extra: bool = False) -> list[Work]:
             one = music21_bridge.corpus_path(name)
             files = [one] if one else music21_bridge.corpus_works(name)
             found = [(p, p.relative_to(root).as_posix()) for p in files]
+        if not found and path.is_dir():
+            raise SourceError(f"{name}: holds no scores")
         if not found:
             raise SourceError(f"{name}: no such file or folder, nor a work or composer of music21's corpus")
         for file, source in found:

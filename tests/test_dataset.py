@@ -123,11 +123,14 @@ def test_the_rows_load_as_a_dataset(folder: Path, tmp_path: Path, monkeypatch: p
     assert loaded["validation"][0]["text"].startswith("|\n")
 
 
-def test_files_folders_globs_and_composers_are_found(folder: Path) -> None:
+def test_files_folders_globs_and_composers_are_found(folder: Path, tmp_path: Path) -> None:
     assert [w.source for w in gather([str(folder / "a.musicxml")])] == ["a.musicxml"]
     assert len(gather([str(folder / "*.musicxml")])) == 3
     assert len(gather([str(folder), str(folder / "a.musicxml")])) == 4
     assert len(gather(["schumann_clara"])) >= 1
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match="holds no scores"):
+        gather([str(tmp_path / "empty")])
     with pytest.raises(SourceError, match="nobody: no such file or folder"):
         gather(["nobody"])
 
