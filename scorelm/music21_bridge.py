@@ -309,10 +309,65 @@ def export(score: stream.Score) -> bytes:
 
     Raises SourceError where music21 cannot write it.
     """
-    if any(element.duration.type == "complex" for element in score.recurse().notesAndRests):
+    from music21 import stream as streams
+
+    odd = [i for i, m in enumerate(score.recurse().getElementsByClass(streams.Measure)) if _has_odd_voices(m)]
+    long = any(element.duration.type == "complex" for element in score.recurse().notesAndRests)
+    if odd or long:
         score = copy.deepcopy(score)
+    if odd:
+        measures = list(score.recurse().getElementsByClass(streams.Measure))
+        for index in odd:
+            _align_voices(measures[index])
+    if long:
         score.splitAtDurations(recurse=True)
     return _export(score)
+
+
+def _has_odd_voices(measure: stream.Measure) -> bool:
+    """Voices that begin within the measure, or notes beside the voices: music21's writer misplaces the former."""
+    voices = measure.voices
+    return bool(voices) and (bool(_beside_voices(measure)) or any(measure.elementOffset(v) for v in voices))
+
+
+def _beside_voices(measure: stream.Measure) -> list[Any]:
+    return [e for e in measure.notesAndRests if "Harmony" not in e.classes]  # music21 counts chord symbols as notes
+
+
+def _align_voices(measure: stream.Measure) -> None:
+    """Every voice from the measure's start on; notes beside the voices join one that has room, else their own."""
+    from music21 import stream as streams
+
+    voices = list(measure.voices)
+    for voice in voices:
+        begin = _offset(measure, voice)
+        for element in voice.elements if begin else ():
+            voice.setElementOffset(element, begin + _offset(voice, element))
+        measure.setElementOffset(voice, 0)
+    beside = _beside_voices(measure)
+    if beside:
+        spans = [_span(measure, element) for element in beside]
+        home = next((v for v in voices if _has_room(v, spans)), None)
+        if home is None:
+            home = streams.Voice()
+            measure.insert(0, home)
+        for element, (begin, _) in zip(beside, spans):
+            measure.remove(element)
+            home.insert(begin, element)
+
+
+def _has_room(voice: stream.Voice, spans: list[tuple[Fraction, Fraction]]) -> bool:
+    taken = [_span(voice, element) for element in voice.notesAndRests]
+    return all(end <= begin or until <= start for begin, until in taken for start, end in spans)
+
+
+def _span(site: stream.Stream, element: Any) -> tuple[Fraction, Fraction]:
+    begin = _offset(site, element)
+    return begin, begin + Fraction(element.quarterLength).limit_denominator(65536)
+
+
+def _offset(site: stream.Stream, element: Any) -> Fraction:
+    return Fraction(site.elementOffset(element)).limit_denominator(65536)
 
 
 def _export(score: stream.Score) -> bytes:

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from scorelm.errors import SourceError
 from scorelm.sources.abc import Notices, decode
-from scorelm.sources.kern import Cell, cells
+from scorelm.sources.kern import Cell, by_line, cells
+from scorelm.sources.kern_layout import add_layout
+from scorelm.sources.kern_voices import Voice, fold, unfold
 
 if TYPE_CHECKING:
     from music21 import stream
@@ -34,7 +36,11 @@ class _Part:
 
     spine: int
     stream: Any
-    notes: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    notes: dict[int, dict[int, Any]] = field(default_factory=dict)  # by line and voice, the voices as the columns
+
+    def first(self, line: int) -> Any:
+        """What sounds first at this line, None where all voices rest."""
+        return next((e for e in self.notes.get(line, {}).values() if not e.isRest), None)
 
 
 def read(data: bytes, name: str) -> list[tuple[stream.Score, list[str]]]:
@@ -48,22 +54,29 @@ def read(data: bytes, name: str) -> list[tuple[stream.Score, list[str]]]:
     if not re.search(r"^(?:.*\t)?\*\*kern", text, re.MULTILINE):
         raise SourceError(f"{name}: this Humdrum file holds no notes: it has no spine '**kern'")
     lines = text.split("\n")
-    table = cells(lines, name)
     notices = Notices(said)
-    collection = humdrum.spineParser.HumdrumDataCollection(lines)
+    table, unended = cells(lines, name)
+    if unended:
+        lines.append("\t".join(["*-"] * unended))
+        table, _ = cells(lines, name)
+        notices.say(len(lines), "the file ends without '*-'; read as if it were there")
+    if not any(c.kind == "kern" for c in table):
+        raise SourceError(f"{name}: no spine '**kern': columns are separated by tabs")
+    several = sum(row[0].text.startswith("**") for _, row in by_line(table)) > 1
+    unfolded, columns = (lines, []) if several else unfold(lines, table)
+    collection = humdrum.spineParser.HumdrumDataCollection(unfolded)
     with contextlib.redirect_stderr(io.StringIO()):  # what it says there is said again below, by line
         collection.parse()
     found = collection.stream
-    if isinstance(found, stream.Opus):
-        out = []
-        for score in found.scores:
-            out.append(
-                (score, ["several scores in one file: slurs, lyrics and dynamics are left out", *notices.lines()])
-            )
-        return out
-    score = _score(found)
-    _restore(score, table, lines, notices)
-    return [(score, notices.lines())]
+    scores = list(found.scores) if isinstance(found, stream.Opus) else [_score(found)]
+    if several:
+        split = next((c.line for c in table if c.kind == "kern" and c.voice), None)
+        if split is not None:
+            notices.say(split, "a spine splits in a file of several scores: its notes may be moved or left out")
+        left_out = "several scores in one file: slurs, lyrics and dynamics are left out"
+        return [(score, [left_out, *notices.lines()]) for score in scores]
+    _restore(scores[0], columns, table, lines, notices)
+    return [(scores[0], notices.lines())]
 
 
 def _score(found: Any) -> stream.Score:
@@ -77,26 +90,33 @@ def _score(found: Any) -> stream.Score:
     return out
 
 
-def _restore(score: Any, table: list[Cell], lines: Sequence[str], notices: Notices) -> None:
-    kern = sorted({c.spine for c in table if c.kind == "kern"})
-    streams = list(score.parts)
-    if len(streams) != len(kern):
-        notices.say(1, f"{len(kern)} spines of notes became {len(streams)} parts; slurs, lyrics and dynamics left out")
-        return
+def _restore(score: Any, columns: Sequence[Voice], table: list[Cell], lines: Sequence[str], notices: Notices) -> None:
+    streams = {columns[int(p.id.removeprefix("spine_"))]: p for p in score.parts}  # the last spine, the highest staff
+    parts = {spine: _Part(spine, own) for (spine, voice), own in streams.items() if not voice}
+    read = {(e.priority, voice): e for voice, own in streams.items() for e in own.recurse().notesAndRests}
+    elements: dict[tuple[int, Voice], Any] = {}  # those of ``read`` in the order of the file
+    for cell in table:
+        key = cell.line, (cell.spine, cell.voice)
+        if cell.kind == "kern" and key in read:
+            elements[key] = parts[cell.spine].notes.setdefault(cell.line, {})[cell.voice] = read[key]
+            _exact(read[key], cell.text)
+    for (_, voice), own in streams.items():
+        if voice:
+            score.remove(own)
+    fold({spine: p.stream for spine, p in parts.items()}, elements, table)
     moments: dict[int, Fraction] = {}  # quarters from the start, by line
-    parts: dict[int, _Part] = {}
-    for spine, own in zip(reversed(kern), streams):  # the last spine is the highest staff
-        part = parts[spine] = _Part(spine, own)
-        for element in own.recurse().notesAndRests:
-            part.notes[element.priority].append(element)
-            moments.setdefault(element.priority, Fraction(element.getOffsetInHierarchy(own)).limit_denominator(65536))
-    for dynamic in list(score.recurse().getElementsByClass("Dynamic")):
-        score.remove(dynamic, recurse=True)
+    for part in parts.values():
+        for element in part.stream.recurse().notesAndRests:
+            moment = Fraction(element.getOffsetInHierarchy(part.stream)).limit_denominator(65536)
+            moments.setdefault(element.priority, moment)
+    for added in list(score.recurse().getElementsByClass(("Dynamic", "RomanNumeral"))):  # the latter as chords
+        score.remove(added, recurse=True)
     for part in parts.values():
         own = [c for c in table if c.spine == part.spine]
         _notes(part, [c for c in own if c.is_data], notices)
         _tandems(part, [c for c in own if c.text.startswith("*")], notices)
     _beside(table, parts, moments, notices)
+    add_layout({spine: p.stream for spine, p in parts.items()}, table, lines, moments, notices)
     _records(lines, score, notices)
     _last_barline(score, table)
     for element in score.recurse():
@@ -109,20 +129,22 @@ def _notes(part: _Part, data: list[Cell], notices: Notices) -> None:
     from music21 import expressions, spanner
 
     open_slurs: dict[int, list[Any]] = defaultdict(list)
-    by_line: dict[int, list[Cell]] = defaultdict(list)
+    written: dict[int, list[Cell]] = defaultdict(list)
     for cell in data:
         if cell.text != ".":
-            by_line[cell.line].append(cell)
-    for line, own in by_line.items():
-        elements = part.notes.get(line, [])
+            written[cell.line].append(cell)
+    for line, own in written.items():
+        elements = part.notes.get(line, {})
         if len(elements) != len(own):
             texts = ", ".join(repr(c.text) for c in own)
             notices.say(
                 line,
                 f"spine {part.spine + 1}: {len(own) - len(elements)} of {texts} left out, which music21 cannot read",
             )
-        for cell, element in zip(own, elements):
-            text = cell.text
+        for cell in own:
+            element, text = elements.get(cell.voice), cell.text
+            if element is None:
+                continue
             strange = sorted({s for s in text if s not in KNOWN})
             if strange:
                 notices.say(line, f"spine {part.spine + 1}: left out: signs {' '.join(strange)} on notes")
@@ -139,8 +161,6 @@ def _notes(part: _Part, data: list[Cell], notices: Notices) -> None:
                 element.expressions.append(expressions.ArpeggioMark())
             if element.duration.isGrace:
                 _grace(element, text)
-            else:
-                _exact(element, text)
             for _ in range(text.count(")")):
                 if any(open_slurs.values()):  # of its own voice, else of another one
                     slur = (open_slurs[cell.voice] or next(s for s in open_slurs.values() if s)).pop()
@@ -233,8 +253,8 @@ def _lyrics(own: list[Cell], part: _Part, verse: int, notices: Notices) -> None:
         for element in part.stream.recurse().notes:
             element.lyrics = []
     for cell in own:
-        elements = [e for e in part.notes.get(cell.line, ()) if not e.isRest]
-        if not elements:
+        element = part.first(cell.line)
+        if element is None:
             notices.say(cell.line, f"spine {cell.spine + 1}: left out: syllables under no note")
             continue
         text = cell.text.replace("|", "")
@@ -244,7 +264,7 @@ def _lyrics(own: list[Cell], part: _Part, verse: int, notices: Notices) -> None:
         if text:
             lyric = note.Lyric("x", verse, syllabic=kind)
             lyric.text = text
-            elements[0].lyrics.append(lyric)
+            element.lyrics.append(lyric)
 
 
 def _dynamics(own: list[Cell], part: _Part, moments: dict[int, Fraction], notices: Notices) -> None:
@@ -258,8 +278,7 @@ def _dynamics(own: list[Cell], part: _Part, moments: dict[int, Fraction], notice
             notices.say(cell.line, f"spine {cell.spine + 1}: left out: {cell.text!r}, as no note begins here")
             continue
         at = moments[cell.line]
-        near = next((line for line in lines if line >= cell.line and any(not e.isRest for e in part.notes[line])), None)
-        note = None if near is None else next(e for e in part.notes[near] if not e.isRest)
+        note = next((e for line in lines if line >= cell.line and (e := part.first(line)) is not None), None)
         for sign in re.findall(r"[a-z]+|[<>\[\]()]|\S", cell.text):
             if re.fullmatch(r"p+|f+|m[pf]|s?fz?p?|sfz|rfz?|fp|sf|pf|sfp|sffz", sign) and sign not in ("s",):
                 holder = max((m for m in measures if Fraction(m.offset) <= at), key=lambda m: m.offset, default=None)
@@ -273,12 +292,10 @@ def _dynamics(own: list[Cell], part: _Part, moments: dict[int, Fraction], notice
                     hairpin.addSpannedElements(note)
             elif sign in "[]":
                 if hairpin is not None:
-                    last = next(
-                        (n for n in reversed(lines) if n <= cell.line and any(not e.isRest for e in part.notes[n])),
-                        None,
-                    )
+                    ahead = (part.first(line) for line in reversed(lines) if line <= cell.line)
+                    last = next((e for e in ahead if e is not None), None)
                     if last is not None:
-                        hairpin.addSpannedElements(next(e for e in part.notes[last] if not e.isRest))
+                        hairpin.addSpannedElements(last)
                     part.stream.insert(0, hairpin)
                     hairpin = None
             elif sign not in "()":
