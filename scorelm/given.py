@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import takewhile
 
 from scorelm.errors import ConfigError, ScoreError
 from scorelm.notation.model import (
@@ -18,10 +19,14 @@ from scorelm.notation.model import (
     Measure,
     Part,
     PartMeasure,
+    Rest,
     Score,
     Staff,
     Time,
+    Timed,
     TimedMark,
+    Voice,
+    timeline,
 )  # fmt: skip
 from scorelm.notation.normal import normalise
 from scorelm.notation.plan import Plan
@@ -52,6 +57,7 @@ def harmonised(score: Score, parts: Sequence[Part] = (), key: Key | None = None)
     """
     if not score.measures:
         raise ConfigError("the given score has no measures")
+    score = _without_hidden_end(score)
     names = tuple(parts) or tuple(map(Part, CHOIR))
     places = _matched(score.parts, names)
     free = [number for number in range(len(names)) if number not in places]
@@ -77,6 +83,38 @@ def harmonised(score: Score, parts: Sequence[Part] = (), key: Key | None = None)
         measures[0] = replace(measures[0], marks=(*measures[0].marks, key))
     cells = frozenset((m, p) for m, measure in enumerate(measures) for p in free if measure.length)
     return Plan(normalise(Score(tuple(result), tuple(measures))), cells, closed=True)
+
+
+def _without_hidden_end(score: Score) -> Score:
+    """A score whose last measure ends with its last note: music21 fills it up with hidden rests, and the other parts
+    would sing on over them."""
+    last = score.measures[-1]
+    voices = [voice for part in last.parts if part for staff in part.staves for voice in staff.voices]
+    hidden = {sum((timed.quarters for timed in _hidden_end(voice, last.length)), Fraction(0)) for voice in voices}
+    if len(hidden) != 1 or not 0 < (left_out := hidden.pop()) < last.length:
+        return score
+    parts = tuple(
+        part
+        and replace(
+            part,
+            length=None,
+            staves=tuple(
+                replace(staff, voices=tuple(v[: len(v) - len(_hidden_end(v, last.length))] for v in staff.voices))
+                for staff in part.staves
+            ),
+        )
+        for part in last.parts
+    )
+    shorter = replace(last, parts=parts, length=last.length - left_out)
+    return replace(score, measures=(*score.measures[:-1], shorter))
+
+
+def _hidden_end(voice: Voice, length: Fraction) -> list[Timed]:
+    """The hidden rests behind a voice's last event that is seen."""
+    hidden = takewhile(
+        lambda timed: isinstance(timed.event, Rest) and timed.event.hidden, reversed(timeline(voice, length))
+    )
+    return [timed for timed in hidden if not timed.tuplets]
 
 
 def rewritten(score: Score, measures: tuple[int, int], parts: Sequence[int | str] = ()) -> Plan:

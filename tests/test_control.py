@@ -126,6 +126,15 @@ def test_a_new_piece_is_what_was_asked_for(untrained: Student, seed: int) -> Non
     assert [mark.terms for mark in found if isinstance(mark, Time)] == [time_of(time).terms]
 
 
+def test_no_part_sings_on_behind_the_end_of_a_given_melody(untrained: Student) -> None:
+    melody = '|\nT4:4P"Soprano"!clef-G2!cccc|\nhcqcx!end!|\n'  # the hidden rest is music21's
+    (text,) = scorelm.generate(model=untrained, given=melody, seed=1)
+    last = parse(text).measures[-1]
+    assert last.length == 3 and "x" not in text.splitlines()[2]
+    seen = melody.replace("x", "z")
+    assert parse(scorelm.generate(model=untrained, given=seen, seed=1)[0]).measures[-1].length == 4
+
+
 def test_each_wish_stands_alone(untrained: Student) -> None:
     for seed in range(3):
         in_key = parse(scorelm.generate(model=untrained, key="A", measures=2, seed=seed)[0])
