@@ -37,6 +37,8 @@ CHOIR = ("Soprano", "Alto", "Tenor", "Bass")
 
 def continued(score: Score, from_measure: int | None = None) -> Plan:
     """The measures before ``from_measure`` are kept (None: all), and the text goes on behind them."""
+    if not score.measures and from_measure is not None:
+        raise ConfigError(f"--from-measure {from_measure}: there are no measures yet")
     if not score.measures:
         return Plan()
     count = len(score.measures)

@@ -35,6 +35,7 @@ MOST_AGAIN = 20  # times that a measure is begun anew
 MOST_LOST = 3.0  # nats: what the grammar may turn a measure from, at its first time
 LENIENCY = 1.2  # by which that grows each time
 AGAINST = 20.0  # nats: what a note counts that breaks the rule of strict voice leading, which left no other
+FITS = 8  # given measures behind the last that is written, which tell how well it fits; the model reads no others
 FEW = 8  # more tokens than these may come wherever music may
 
 
@@ -249,6 +250,16 @@ class Text:
             for measure in measures:
                 self._close(measure + "|")
             self.piece = [rest] if rest else []
+            self._take_the_rest()
+
+    def _take_the_rest(self) -> None:
+        """Where nothing is to be written any more, and enough of what is given has been read: the text is whole."""
+        done = self.whole.count("|") - 1
+        if not self.plan.closed or done <= FITS + max((measure for measure, _ in self.plan.free), default=done):
+            return
+        for measure in write(strip(self.plan.score)).split("|")[done + 1 : -1]:
+            self._close(measure + "|")
+        self.ended = self.waits = True
 
     def _close(self, measure: str) -> None:
         """A measure is whole."""

@@ -9,12 +9,13 @@ import sys
 import wave
 from collections.abc import Iterable
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 import scorelm
-from scorelm import audio
+from scorelm import audio, underway
 from scorelm.asked import key_of, parts_of, range_of, time_of
 from scorelm.compose import AT_LEAST, Wish, ranked
 from scorelm.errors import ConfigError, ScoreError, ScorelmError
@@ -124,6 +125,21 @@ def test_a_new_piece_is_what_was_asked_for(untrained: Student, seed: int) -> Non
     found = [mark for measure in score.measures for mark in keys_and_times(measure)]
     assert [mark for mark in found if isinstance(mark, Key)] == [key_of(key)]
     assert [mark.terms for mark in found if isinstance(mark, Time)] == [time_of(time).terms]
+
+
+def test_what_is_given_far_behind_is_taken_unread(
+    untrained: Student, chorales: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piece = max(chorales, key=len)
+    found, steps = [], []
+    for far in (2, 1000):
+        monkeypatch.setattr(underway, "FITS", far)
+        counted = Mock(wraps=untrained.reader.step)
+        monkeypatch.setattr(untrained.reader, "step", counted)
+        found.append(scorelm.generate(piece, untrained, rewrite="2-3", seed=1, tries=1)[0])
+        steps.append(counted.call_count)
+        monkeypatch.undo()
+    assert found[0] == found[1] and steps[0] < steps[1] / 2
 
 
 def test_no_part_sings_on_behind_the_end_of_a_given_melody(untrained: Student) -> None:
@@ -366,6 +382,7 @@ def test_the_best_are_likely_and_well_led(untrained: Student, chorales: list[str
         ({"prompt": PAIR, "rewrite": "2", "key": "D"}, "--rewrite goes without --key"),
         ({"prompt": PAIR, "key": "D"}, "the prompt says its own"),
         ({"prompt": PAIR, "from_measure": 6}, "--from-measure is 2 to 5"),
+        ({"from_measure": 3}, "there are no measures yet"),
         ({"prompt": PAIR, "from_measure": 3, "measures": 2}, "has 2 measures already"),
         ({"tempo": 3}, "unknown: tempo"),
     ],
