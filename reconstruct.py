@@ -53,6 +53,8 @@ def reconstruct(options: argparse.Namespace) -> int:
         raise scorelm.ScorelmError("reading stdin needs -o OUT")
     shown = "stdin" if name == "-" else name
     data, title = sys.stdin.buffer.read() if name == "-" else read_bytes(name), ""
+    if kind_of(data) and not options.output:  # the default name may be its own
+        raise scorelm.ScorelmError(f"{shown}: is no score text; -o OUT says what to write of it")
     if kind_of(data):
         text, title = as_text(name, data)
     else:

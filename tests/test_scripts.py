@@ -102,6 +102,7 @@ def test_scores_in_other_formats_come_by_stdin_and_are_reconstructed(tmp_path: P
     ended = run("infer.py", "--given", "-", "--given-parts", "Bass", "--seed", "1", cwd=tmp_path, given=xml)
     assert ended.returncode == 0, ended.stderr
     (tmp_path / "mine.musicxml").write_text(xml)
+    refused(run("reconstruct.py", "mine.musicxml", cwd=tmp_path), "mine.musicxml: is no score text; -o OUT")
     for words, given in ((("mine.musicxml",), ""), (("mine.musicxml", "--repair"), ""), (("-",), xml)):
         ended = run("reconstruct.py", *words, "-o", "mine.sclm", cwd=tmp_path, given=given)
         assert ended.returncode == 0, ended.stderr
