@@ -52,13 +52,10 @@ def reconstruct(options: argparse.Namespace) -> int:
     if name == "-" and not options.output:
         raise scorelm.ScorelmError("reading stdin needs -o OUT")
     shown = "stdin" if name == "-" else name
-    data, title = sys.stdin.buffer.read() if name == "-" else read_bytes(name), ""
+    data = sys.stdin.buffer.read() if name == "-" else read_bytes(name)
     if kind_of(data) and not options.output:  # the default name may be its own
         raise scorelm.ScorelmError(f"{shown}: is no score text; -o OUT says what to write of it")
-    if kind_of(data):
-        text, title = as_text(name, data)
-    else:
-        text = decoded(data, shown, lenient=options.repair or name == "-")
+    text, title = as_text(name, data) if kind_of(data) else (decoded(data, shown, options.repair or name == "-"), "")
     problems: Sequence[object] = ()
     if is_legacy(text):
         score, guesses, problems = read_legacy(text)
