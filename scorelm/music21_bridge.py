@@ -27,6 +27,7 @@ from scorelm.musicxml.source import MAX_FILE_BYTES
 from scorelm.musicxml.writer import write_musicxml
 from scorelm.notation.model import Mark, Pitch, Score
 from scorelm.notation.transform import map_score
+from scorelm.sources.abc_words import HOLDS
 
 if TYPE_CHECKING:
     from music21 import stream
@@ -413,6 +414,10 @@ def _restore(root: etree._Element, score: stream.Score) -> None:
         if isinstance(staff, streams.PartStaff)
     }
     _restore_names(root, score)
+    for text in root.iterfind(".//lyric/text"):
+        if text.text and text.text.endswith(HOLDS):
+            text.text = text.text.removesuffix(HOLDS)
+            text.addnext(etree.Element("extend"))
     parts = [p for p in score.parts if id(p) not in second]
     headers = root.findall("part-list/score-part")
     for part, header, element in zip(parts, headers, root.findall("part")):

@@ -54,7 +54,7 @@ def test_a_feature_of_abc_is_in_the_score(body: str, text: str) -> None:
     ("body", "text"),
     [
         ("C D E F|\nw:Hal-le-lu-jah", '_"Hal-le-lu-jah"CDEF'),
-        ("C D E F|\nw:a * b~c _", r'_"a _ b\sc"CDEF'),
+        ("C D E F|\nw:a * b~c _", r'_"a _ b\sc="CDEF'),
         ("(C D) !p!!trill!E .F|", "p!trill!"),
         ('"Am7"C "Bb/d"D2 E|', "!chord!"),
         ("!<(!C D!<)! E2|", "<"),

@@ -74,10 +74,12 @@ def test_a_bar_in_a_line_of_lyrics_counts_measures_of_rests() -> None:
     assert music("z4|C4|\nw:|b").count('"b"') == 1
 
 
-def test_the_line_that_holds_a_syllable_is_named_as_left_out() -> None:
+def test_a_line_holds_a_syllable() -> None:
     text, said = read(HEAD + "CDEF|\nw:glo__ri\n")
-    assert '_"glo _ _ ri"' in text
-    assert said == ["line 6: left out: the lines that hold a syllable ('_'); its notes have no syllable of their own"]
+    assert '_"glo= _ _ ri"' in text
+    assert said == []
+    text, said = read(HEAD + "CDEF|\nw:_a\n")
+    assert '"a"' in text and said == ["line 6: left out: a '_' that holds no syllable"]
 
 
 # clefs
