@@ -44,6 +44,7 @@ def main(options: argparse.Namespace) -> int:
     leading.lead(texts, options.steps, options.lr, options.seed, say)
     with changed(options.MODEL, options.OUT) as new:
         weights = load_file(new / "model.safetensors")
+        weights.pop("embed_out.weight", None)  # the same table, as it was written twice before; it would not be led
         weights[TABLE][-ROWS:] = leading.rows.to(weights[TABLE].dtype)
         write_weights(weights, new / "model.safetensors")
     return 0
