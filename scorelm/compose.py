@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 MOST_TRIES = 256
 GIVEN_TRIES = 4  # ways of a text, where something is given that stands later in it
 AT_LEAST = 8  # measures of a text, or behind those of a score that is continued: a short closing group is none
+GUIDANCE, MOST_GUIDANCE = 2.0, 10
 Say = Callable[[str], None]
 
 
@@ -62,6 +63,7 @@ class Wish:
     top_k: int = 0
     top_p: float = 0.95
     min_p: float = 0.0
+    guidance: float = GUIDANCE  # how firmly it is held to its key, and ends there; 0: as the model likes
     adapt: bool = False  # what is given is learnt first
     strict: bool = False  # voices led as a textbook asks, see ``bound.strict``
     free: bool = False  # not bound to the grammar: texts as they come, sound or not
@@ -79,6 +81,8 @@ class Wish:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ConfigError(f"--{name} is 0 or more, not {value}")
+        if not 0 <= self.guidance <= MOST_GUIDANCE:
+            raise ConfigError(f"--guidance is 0 to {MOST_GUIDANCE}, not {self.guidance:g}")
         asked = [name for name in ("key", "time", "parts", "measures", "from_measure", "rewrite") if self._has(name)]
         if self.free:
             self._refuse("--free", {*asked, *(name for name in ("given", "best", "tries") if self._has(name))})
@@ -164,6 +168,7 @@ class Wish:
             tries=self.tries or (GIVEN_TRIES if later and not student.vllm else 1),
             strict=self.strict,
             again=self.again,
+            guidance=self.guidance,
         )
 
     def seeds(self) -> range:

@@ -124,6 +124,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--seed", type=int, default=0, help="of the first sample and of the bootstrap; default: 0")
     out.add_argument("--temperature", type=float, default=1.0, help="of the samples; default: 1, the model as it is")
     out.add_argument("--top-p", type=float, default=1.0, help="of the samples; default: 1, all lexemes")
+    out.add_argument("--guidance", type=float, default=0.0, help="of the samples, as of infer.py; default: 0, none")
     out.add_argument("--strict", action="store_true", help="samples are led strictly, as by infer.py --strict")
     out.add_argument(
         "--keys", type=int, default=1, metavar="N", help="the mean over so many keys as well, 12 at most; default: 1"
@@ -149,7 +150,13 @@ def work(options: argparse.Namespace) -> int:
     from scorelm.figures import draw_figures
     from scorelm.report import table
 
-    for name, low, high in (("samples", 0, 10**6), ("keys", 1, KEYS), ("adapt", 0, KEYS), ("max_length", 2, 10**9)):
+    for name, low, high in (
+        ("samples", 0, 10**6),
+        ("keys", 1, KEYS),
+        ("adapt", 0, KEYS),
+        ("guidance", 0, 10),
+        ("max_length", 2, 10**9),
+    ):
         value = getattr(options, name)
         if value is not None and not low <= value <= high:
             raise ConfigError(f"--{name.replace('_', '-')} is {low} to {high}, not {value}")
@@ -192,6 +199,7 @@ def command(options: argparse.Namespace) -> str:
     if options.samples:
         out += f" --samples {options.samples} --seed {options.seed}"
         out += f" --temperature {options.temperature:g} --top-p {options.top_p:g}"
+        out += f" --guidance {options.guidance:g}" if options.guidance else ""
         out += " --strict" if options.strict else ""
     out += f" --keys {options.keys}" if options.keys > 1 else ""
     return out + (f" --adapt {options.adapt}" if options.adapt else "")
@@ -377,10 +385,9 @@ def musical(
     sampling = Sampling(temperature=options.temperature, top_p=options.top_p)
     student = Student(find_model(options.model))
     texts = []
+    asked: dict[str, Any] = {"sampling": sampling, "strict": options.strict, "guidance": options.guidance}
     for number in range(options.seed, options.seed + options.samples):
-        texts.append(
-            (f"seed {number}", "".join(student.measures("|", seed=number, sampling=sampling, strict=options.strict)))
-        )
+        texts.append((f"seed {number}", "".join(student.measures("|", seed=number, **asked))))
         say(f"seed {number}: {texts[-1][1].count('|') - 1} measures")
     known = [(str(row.get("source", number)), row["text"]) for number, row in enumerate(train, 1)]
     pieces = [(str(row.get("source", number)), row["text"]) for number, row in enumerate(rows, 1)]
@@ -390,6 +397,7 @@ def musical(
         "seeds": [options.seed, options.seed + options.samples - 1],
         "sampling": asdict(sampling),
         "strict": options.strict,
+        "guidance": options.guidance,
         "samples": figures(count(texts, index, say=say), reference),
         "split": figures(count(pieces, index, but_itself=(options.split == "train"), say=say), reference),
     }

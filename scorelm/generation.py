@@ -111,6 +111,7 @@ class Student:
         tries: int = 1,
         strict: bool = False,
         again: int | None = None,
+        guidance: float = 0.0,
     ) -> Iterator[tuple[int, str]]:
         """Continue a text once for each seed, several at once; yields (number of the seed, next piece of its text).
 
@@ -120,6 +121,9 @@ class Student:
             go on, the likeliest is kept; a piece comes as soon as all ways agree on it
         strict: no parallel fifths and octaves, no crossings, singers in their ranges, fermatas on triads, an end on the
             tonic (see ``bound.strict``)
+        guidance: how firmly the text is held to the major or minor key that it says, and ends there; 0: as the model
+            likes (see ``guidance``). Not where what is given is in another key, or tokens are sub-words; of what vLLM
+            writes the end alone
         again: so many times a measure is begun anew at most, where the grammar turns it far from what the model means;
             None: 20. Not with several tries, which are chosen among, nor where parts or later measures are given, nor
             by vLLM
@@ -128,7 +132,7 @@ class Student:
         """
         alone = tries == 1 and not self.vllm and not (isinstance(prompt, Plan) and prompt.free)
         again = 0 if not alone else underway.MOST_AGAIN if again is None else again
-        first = Text(self, prompt, measures, at_least, sampling or Sampling(), strict, again)
+        first = Text(self, prompt, measures, at_least, sampling or Sampling(), strict, again, guidance)
         if self.vllm:
             if tries > 1:
                 raise ConfigError("several tries of a text need another engine than vllm")

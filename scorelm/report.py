@@ -77,6 +77,7 @@ def musical(found: dict[str, Any], split: str) -> list[str]:
     samples, pieces = found["samples"], found["split"]
     said = f"seeds {found['seeds'][0]} to {found['seeds'][1]}, temperature {found['sampling']['temperature']:g}"
     said += f", top-p {found['sampling']['top_p']:g}"
+    said += f", guidance {found['guidance']:g}" if found.get("guidance") else ""
     lines = [f"{said:<52}{'samples':>10}{split:>12}", f"{'pieces':<52}{samples['pieces']:>10}{pieces['pieces']:>12}"]
     lines += [f"{label:<52}{shown(samples[key], how):>10}{shown(pieces[key], how):>12}" for key, label, how in MUSICAL]
     for degree in samples["fermata_bass_degrees"]:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scorelm.analysis.lines import lines
+from scorelm.bound.lexemes import LexemeTokens
 from scorelm.bound.strict import strict as strictly
 from scorelm.bound.walk import Ids
 from scorelm.errors import ConfigError, FormatError
+from scorelm.guidance import KeyGuidance
 from scorelm.notation.canonical import Canonical
 from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import FINAL, cut, joined
@@ -126,8 +128,11 @@ class Text:
         sampling: Sampling,
         strict: bool,
         again: int = 0,
+        guidance: float = 0.0,
     ) -> None:
-        """again: how many times a measure may be begun anew"""
+        """again: how many times a measure may be begun anew
+        guidance: how firmly the text is held to the key that it says
+        """
         self.student = student
         self.sampling = sampling
         self.chance = np.random.default_rng()
@@ -144,8 +149,9 @@ class Text:
         plan = prompt if isinstance(prompt, Plan) else None
         sound = walk_of(plan, *bounds) if plan else Sound(text[:at], *bounds, orderly=True)
         self.strict = strict
-        if strict:
-            sound = strictly(sound, text[:at], tuple(lines(strip(plan.score))) if plan else (), bool(begun))
+        self.guide = self._guide(given + begun, guidance)
+        if strict or self.guide:
+            sound = strictly(sound, text[:at], tuple(lines(strip(plan.score))) if plan else (), bool(begun), strict)
         try:
             self.walk = tokens.walk(sound, begun)
         except ValueError as error:
@@ -177,11 +183,22 @@ class Text:
         if len(self.context.ids) >= 2 * CONTEXT:
             self.context.shorten()
 
+    def _guide(self, before: str, strength: float) -> KeyGuidance | None:
+        """What leads a text to the key that it says; none where what is given is in another one."""
+        tokens = self.student.tokens
+        if not strength or not isinstance(tokens, LexemeTokens):
+            return None
+        guide = KeyGuidance(tokens.tokens, strength)
+        given = guide.behind(write(strip(self.plan.score)) if self.plan.score.measures else before)
+        guide.assumed = given.likeliest()
+        return guide.behind(before) if given.keeps_home() else None
+
     def another(self) -> Text:
         """A text that goes on from here by itself."""
         out = copy.copy(self)
         out.walk = self.walk.copy()
         out.context = self.context.copy()
+        out.guide = self.guide and self.guide.copy()
         out.canonical, out.full = copy.deepcopy(self.canonical), copy.deepcopy(self.full)
         out.pieces, out.piece = list(self.pieces), list(self.piece)
         return out
@@ -200,7 +217,8 @@ class Text:
         self._judge()
         ids = self.walk.choices()
         found = logits[ids]
-        chosen = self.sampling.choose(found, self.chance) if len(ids) > 1 else 0
+        led = self.guide.guided(found, ids) if self.guide else found
+        chosen = self.sampling.choose(led, self.chance) if len(ids) > 1 else 0
         everything = log_sum(logits)
         left = log_sum(found) - everything
         if not self._asked_for(ids):
@@ -243,6 +261,8 @@ class Text:
             return
         self.left -= 1
         self.context.append(token, lexemes)
+        for lexeme in lexemes if self.guide else ():
+            self.guide.push(lexeme)
         self.piece += lexemes
         if any("|" in lexeme for lexeme in lexemes):
             self.waits = True
@@ -293,8 +313,8 @@ class Text:
         """One measure is still to come, or more where ties lead into them."""
         measures = self.whole.count("|") - 1
         sound = Sound(self.whole, measures + 1, orderly=True)
-        if self.strict:
-            sound = strictly(sound, self.whole, (), False)
+        if self.strict or self.guide:
+            sound = strictly(sound, self.whole, (), False, self.strict)
         self.walk = self.student.tokens.walk(sound, joined(self.piece))
         self.closes = True
         self.left = float("inf")

@@ -71,7 +71,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         output_dir=str(tmp_path_factory.mktemp("tiny") / "model"),
         hidden_size=16, num_layers=1, num_heads=2, intermediate_size=32,
     )  # fmt: skip
-    model, tokenizer = new_model(config)
+    with torch.random.fork_rng():  # the same model, whichever tests came before
+        torch.manual_seed(0)
+        model, tokenizer = new_model(config)
     with torch.no_grad():
         model.get_input_embeddings().weight[len(tokenizer) :].normal_(
             0, 0.2, generator=torch.Generator().manual_seed(0)

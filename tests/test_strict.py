@@ -10,12 +10,12 @@ import pytest
 from scorelm import extract
 from scorelm.analysis.lines import lines
 from scorelm.analysis.voice_leading import voice_leading
-from scorelm.bound.strict import PITCHES, Voices, strict
+from scorelm.bound.strict import AWAY, PITCHES, Voices, strict
 from scorelm.bound.walk import Ids
 from scorelm.compose import Wish, generate
 from scorelm.errors import ConfigError
 from scorelm.generation import SHIPPED, Student
-from scorelm.notation.lexemes import cut
+from scorelm.notation.lexemes import FINAL, cut
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import Sound, sound_problems
 from scorelm.sampling import Sampling
@@ -145,11 +145,21 @@ def test_home_is_where_the_first_part_says() -> None:
 
 
 def test_an_end_away_from_home_counts_against_its_measure() -> None:
-    for last, broken in (("C,", 0), ("E,,", 1)):
+    for last, broken in (("C,", 0), ("E,,", AWAY)):
         node = strict(Sound("|", measures=1)).node
         for lexeme in cut(f'K0!major!T4:4P"Soprano"wc;P"Alto"wE;P"Tenor"wG,;P"Bass"w{last}!end!'):
             node = node.push(lexeme)
         assert node.against == broken
+
+
+def test_of_a_text_whose_voices_go_as_they_like_the_end_counts_alone() -> None:
+    begun = 'K0!major!T4:4P"Soprano"hcd;P"Alto"hCD;P"Bass"hF,G,'
+    walk = strict(Sound("|", at_most=9), leads=False)
+    for lexeme in cut(begun):
+        walk.push(lexeme)  # octaves, and fifths to the bass
+    assert FINAL in walk.allowed and walk.node.against == 0
+    walk.push(FINAL)
+    assert walk.node.against == AWAY
 
 
 def test_a_text_that_may_go_on_does_not_end_away_from_home() -> None:

@@ -6,8 +6,8 @@ notes are known by then: those written before it in the text, and given ones. Wh
 against singers, instruments against instruments, which may play with a singer in octaves; else all against all. A singer
 sings one note at a time. Pitches are as written, transposing parts too.
 A rule that would leave no pitch is let go, triads first, then ranges; of the others the note counts (``against``). A text
-that may go on, and has not written ``PATIENCE`` measures, does not end away from home; else such an end counts, too. Given
-notes are not judged.
+that may go on, and has not written ``PATIENCE`` measures, does not end away from home; else such an end counts, too, as
+it does in a text that is not led otherwise. Given notes are not judged.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from fractions import Fraction
 from functools import lru_cache
 
 from scorelm.analysis.lines import Line, Sounding, midi, role_of
-from scorelm.analysis.tonality import MODES
 from scorelm.analysis.voice_leading import FIFTH, OCTAVE, RANGES, interval_class
+from scorelm.bound.home import Home, fifths_of, pitch_of
 from scorelm.notation.lexemes import COMMON_PARTS, END_OF_TEXT, FINAL, cut
 from scorelm.notation.model import Pitch
 from scorelm.notation.pitches import ALTER_OF, PITCH_OF
@@ -30,23 +30,24 @@ from scorelm.notation.steps import Lexemes, Node
 
 PITCHES = frozenset(PITCH_OF)
 ENDS = frozenset((FINAL, END_OF_TEXT))
-SIGNATURES = {f"K{fifths}": fifths for fifths in range(-7, 8)}
-MODE_NAMES = {f"!{mode}!": mode for mode in MODES}
 SEVERAL = frozenset("+&")  # notes at once, voices of a staff
 NONE: Lexemes = frozenset()
 TRIADS = (4, -3)  # a major and a minor third over the root, on the line of fifths
-_DEGREES = (0, 2, 4, -1, 1, 3, 5)  # of a major scale, on the line of fifths
 PATIENCE = 32  # measures: a text that has written so many may end where it will
+AWAY = 5  # notes: what an end counts that is not at home
 NEAR = 1e-6  # quarters: times are sums of floats
 
 
-def strict(sound: Sound, before: str = "|", given: tuple[Line, ...] = (), begun: bool = False) -> Sound:
+def strict(
+    sound: Sound, before: str = "|", given: tuple[Line, ...] = (), begun: bool = False, leads: bool = True
+) -> Sound:
     """The same walk, bound to strict voice leading.
 
     before: the text up to where the walk stands; given: lines of which some notes stand there already, later in the text
     begun: whether some of the next measure is written; the rule holds behind it
+    leads: the whole rule; else the text ends at home, and its voices go as they like
     """
-    voices = Voices(given)
+    voices = Voices(given, leads)
     for lexeme in cut(before):
         voices = voices.push(lexeme)
     voices.holds, voices.written = not begun, 0
@@ -78,7 +79,8 @@ Notes = tuple[Note, ...]
 class Voices:
     """What sounds in each line around the place where a text stands. ``push`` gives another one, this one stays."""
 
-    def __init__(self, given: tuple[Line, ...] = ()) -> None:
+    def __init__(self, given: tuple[Line, ...] = (), leads: bool = True) -> None:
+        self.leads = leads
         self.clock = Clock()
         self.given = {line.place: tuple(_note(note) for note in line.notes) for line in given}
         self.given_roles = {line.place[0]: line.role for line in given}
@@ -89,9 +91,7 @@ class Voices:
         self.name: str | None = None  # of a part, while it is read
         self.tied = False
         self.fermata = False  # over the note to come
-        self.signature = 0  # the last one: sharps; flats are below 0
-        self.home: tuple[int, str] | None = None  # the signature that says where home is, and its mode, or ""
-        self.said = False  # whether a mode is said in this measure, by the first part that says one
+        self.home = Home()
         self.holds = True  # the rule
         self.written = 0  # measures that it held in
         self.against = 0  # notes of this measure that were written against it
@@ -107,11 +107,13 @@ class Voices:
         if before.in_string:
             if self.name is not None:
                 self._read_name(lexeme)
-        elif lexeme in ALTER_OF:
+            return
+        self.home = self.home.push(lexeme)
+        if lexeme in ALTER_OF:
             self.alter = ALTER_OF[lexeme]
         elif lexeme in PITCHES:
             if not before.in_grace:
-                self._sound(_pitch(lexeme, self.alter), before)
+                self._sound(pitch_of(lexeme, self.alter), before)
             self.alter = None
         elif lexeme == "-":
             self.tied = True
@@ -121,15 +123,8 @@ class Voices:
                 self.lines = {**self.lines, self.place: (*notes[:-1], held)}
         elif lexeme == "H":
             self.fermata = True
-        elif lexeme in SIGNATURES:
-            self.signature = SIGNATURES[lexeme]
-            if not self.said and (self.home is None or self.home[0] != self.signature):
-                self.home = self.signature, ""
-        elif lexeme in MODE_NAMES:
-            if not self.said:
-                self.home, self.said = (self.signature, MODE_NAMES[lexeme]), True
         elif lexeme == "|":
-            self.place, self.holds, self.against, self.fermata, self.said = (0, 0, 0), True, 0, False, False
+            self.place, self.holds, self.against, self.fermata = (0, 0, 0), True, 0, False
             self.written += 1
             self.lines = {place: notes[-1:] for place, notes in self.lines.items()}
         elif lexeme == ";":
@@ -167,7 +162,7 @@ class Voices:
 
     def kept(self, allowed: Lexemes) -> tuple[Lexemes, bool]:
         """Those of some lexemes that lead well; or all, and True, where no pitch does."""
-        if not self.holds or self.clock.in_string or self.clock.in_grace:
+        if not (self.leads and self.holds) or self.clock.in_string or self.clock.in_grace:
             return allowed, False
         if self._role(self.place) and allowed - SEVERAL - TIE:
             allowed -= SEVERAL
@@ -202,7 +197,7 @@ class Voices:
             return NONE
         now = self.clock.now
         chord = frozenset(
-            _fifths(note.pitch)
+            fifths_of(note.pitch)
             for place in self.lines.keys() | self.given.keys()
             if place < self.place and self._role(place)
             for note in self._around(place, now, now)
@@ -241,16 +236,16 @@ class Voices:
         so far as a key is said, and notes alone tell. Without a mode it is the major key's or the minor one's."""
         choir = self._choir()
         found = [notes for place, notes in self.lines.items() if notes and not (choir and not self._role(place))]
-        if self.home is None or not found:
+        if self.home.key is None or not found:
             return True
         last = max(notes[-1].onset for notes in found)
         chord = [note for notes in found for note in notes if note.onset < last + NEAR and note.end > last + NEAR]
         if any(note.chord for note in chord):
             return True
-        bass = _fifths(min(chord, key=lambda note: note.semitones).pitch)
+        bass = fifths_of(min(chord, key=lambda note: note.semitones).pitch)
         triads = ({0, 1, 4}, {0, 1, -3})
-        own = {_fifths(note.pitch) - bass for note in chord}
-        return bass in _tonics(*self.home) and (own in triads if len(chord) > 3 else any(own <= x for x in triads))
+        own = {fifths_of(note.pitch) - bass for note in chord}
+        return bass in self.home.tonics() and (own in triads if len(chord) > 3 else any(own <= x for x in triads))
 
     def _choir(self) -> bool:
         """Whether two or more sing, by what is known."""
@@ -279,13 +274,14 @@ class Led(Node):
         self.voices = voices
         self.room = node.room
         self.allowed, self.lets_go = voices.kept(node.allowed)
+        refused = ENDS if voices.leads else ENDS - {FINAL}
         if (
             voices.written < PATIENCE
-            and not self.allowed.isdisjoint(ENDS)
+            and not self.allowed.isdisjoint(refused)
             and not voices.at_home()
             and self._may_go_on()
         ):
-            self.allowed -= ENDS
+            self.allowed -= refused
 
     def _may_go_on(self) -> bool:
         """Whether this may be the end of a measure that is not the last, or the beginning of another one."""
@@ -299,7 +295,7 @@ class Led(Node):
 
     def push(self, lexeme: str) -> Node:
         voices = self.voices.push(lexeme)
-        voices.against += (self.lets_go and lexeme in PITCHES) or (lexeme == FINAL and not voices.at_home())
+        voices.against += (self.lets_go and lexeme in PITCHES) + AWAY * (lexeme == FINAL and not voices.at_home())
         return led(self.node.push(lexeme), voices)
 
     def peek(self, lexeme: str) -> Lexemes:
@@ -318,11 +314,6 @@ def _note(note: Sounding) -> Note:
     return Note(float(note.onset), float(note.end), note.pitch)
 
 
-def _pitch(lexeme: str, alter: int | None) -> Pitch:
-    step, octave, own = PITCH_OF[lexeme]
-    return Pitch(step, octave, own if alter is None else alter)
-
-
 @lru_cache(maxsize=1 << 12)
 def _sounding(pitch: Pitch) -> Sounding:
     return Sounding(Fraction(0), Fraction(0), pitch, midi(pitch))
@@ -331,7 +322,7 @@ def _sounding(pitch: Pitch) -> Sounding:
 @lru_cache(maxsize=1 << 12)
 def _beyond(semitones: Fraction | int, above: bool, alter: int | None) -> Lexemes:
     """The pitches above, or below, some pitch."""
-    found = ((lexeme, midi(_pitch(lexeme, alter))) for lexeme in PITCHES)
+    found = ((lexeme, midi(pitch_of(lexeme, alter))) for lexeme in PITCHES)
     return frozenset(lexeme for lexeme, own in found if (own > semitones if above else own < semitones))
 
 
@@ -339,7 +330,7 @@ def _beyond(semitones: Fraction | int, above: bool, alter: int | None) -> Lexeme
 def _apart(pitch: Pitch, interval: tuple[int, int], alter: int | None) -> Lexemes:
     """The pitches that stand in this interval to another one, octaves taken away."""
     other = _sounding(pitch)
-    return frozenset(x for x in PITCHES if interval_class(_sounding(_pitch(x, alter)), other) == interval)
+    return frozenset(x for x in PITCHES if interval_class(_sounding(pitch_of(x, alter)), other) == interval)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -348,20 +339,10 @@ def _no_triad(chord: frozenset[int], bass: bool, alter: int | None) -> Lexemes:
     roots = {other + k for other in chord for k in range(-4, 4)}
     triads = [(root, root + 1, root + third) for root in roots for third in TRIADS]
     fitting = {own for triad in triads if chord <= set(triad) for own in (triad[::2] if bass else triad)}
-    return frozenset(x for x in PITCHES if _fifths(_pitch(x, alter)) not in fitting) if fitting else NONE
-
-
-def _fifths(pitch: Pitch) -> int:
-    """Its place on the line of fifths, from C."""
-    return "FCGDAEB".index(pitch.step) - 1 + 7 * int(pitch.alter)
-
-
-def _tonics(key: int, mode: str) -> tuple[int, ...]:
-    """The tonic of a signature on the line of fifths; of one without a mode, the major key's and the minor one's."""
-    return tuple(key + _DEGREES[MODES[x]] for x in ((mode,) if mode else ("major", "minor")))
+    return frozenset(x for x in PITCHES if fifths_of(pitch_of(x, alter)) not in fitting) if fitting else NONE
 
 
 @lru_cache(maxsize=1 << 10)
 def _alike(semitones: Fraction | int, alter: int | None) -> Lexemes:
     """The pitches that sound as this one does."""
-    return frozenset(lexeme for lexeme in PITCHES if midi(_pitch(lexeme, alter)) == semitones)
+    return frozenset(lexeme for lexeme in PITCHES if midi(pitch_of(lexeme, alter)) == semitones)
