@@ -5,6 +5,7 @@ Measures are counted from 1 as they stand in the text, a pickup too. ConfigError
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -30,8 +31,9 @@ from scorelm.notation.model import (
 )  # fmt: skip
 from scorelm.notation.normal import normalise
 from scorelm.notation.plan import Plan
-from scorelm.notation.transform import part_index
+from scorelm.notation.transform import map_score, part_index
 
+OPEN = ("extend", "extend-start")  # what an extender is drawn on by, where no syllable follows
 CHOIR = ("Soprano", "Alto", "Tenor", "Bass")
 
 
@@ -48,7 +50,28 @@ def continued(score: Score, from_measure: int | None = None) -> Plan:
         )
     kept = list(score.measures[: count if from_measure is None else from_measure - 1])
     kept[-1] = replace(kept[-1], end=tuple(mark for mark in kept[-1].end if mark.name != "end"))
-    return Plan(normalise(Score(score.parts, tuple(kept))))
+    return Plan(_without_open_extenders(normalise(Score(score.parts, tuple(kept)))))
+
+
+def _without_open_extenders(score: Score) -> Score:
+    """A score whose last syllables have no extender: it would be drawn on under all music that has no words."""
+    last: dict[tuple[object, ...], Mark] = {}
+    of_each: Counter[int] = Counter()  # a mark may stand in several places, for it is one value
+    for measure in score.measures:
+        for number, part in enumerate(measure.parts):
+            for place, staff in enumerate(part.staves if part else ()):
+                for layer, voice in enumerate(staff.voices):
+                    for timed in timeline(voice, measure.length):
+                        for mark in getattr(timed.event, "marks", ()):
+                            if mark.name == "lyric":
+                                last[number, place, layer, mark.args[0]] = mark
+                                of_each[id(mark)] += 1
+    drawn_on = {id(m) for m in last.values() if m.args[1] and m.args[-1] in OPEN and of_each[id(m)] == 1}
+
+    def closed(marks: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
+        return tuple(replace(m, args=m.args[:-1]) if isinstance(m, Mark) and id(m) in drawn_on else m for m in marks)
+
+    return map_score(score, closed) if drawn_on else score
 
 
 def harmonised(score: Score, parts: Sequence[Part] = (), key: Key | None = None) -> Plan:

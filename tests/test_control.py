@@ -510,3 +510,10 @@ def test_rewritten_first_measures_bring_no_transposition_of_what_is_kept(untrain
     for seed in range(12):
         (text,) = scorelm.generate(piece, rewrite="1-1", seed=seed, temperature=1.3, model=untrained)
         assert extract(parse(text), (2, 2)) == extract(parse(piece), (2, 2))
+
+
+def test_no_extender_is_drawn_on_under_new_measures(tmp_path: Path, untrained: Student) -> None:
+    path = tmp_path / "song.sclm"
+    path.write_text('|\nT4:4P"Voice"_"la= la _ la="GABc;P"Alto"_"oh ah="EEEE|\n_"la="cBcz;EEEE|\n', encoding="utf-8")
+    text = scorelm.generate(path, untrained, measures=3, seed=1)[0]
+    assert text.splitlines()[1:3] == ['T4:4P"Voice"_"la= la _ la="GABc;P"Alto"_"oh ah"EEEE|', '"la"cBcz;EEEE|']
