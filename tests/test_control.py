@@ -22,7 +22,7 @@ from scorelm.errors import ConfigError, ScoreError, ScorelmError
 from scorelm.generation import SHIPPED, Student
 from scorelm.given import CHOIR
 from scorelm.notation.lexemes import LEXEMES
-from scorelm.notation.model import Key, Measure, Part, PartMeasure, Time, chords
+from scorelm.notation.model import Chord, Key, Measure, Part, PartMeasure, Rest, Time, chords
 from scorelm.notation.plan import Plan
 from scorelm.notation.planned import walk_of
 from scorelm.notation.reader import parse
@@ -517,3 +517,15 @@ def test_no_extender_is_drawn_on_under_new_measures(tmp_path: Path, untrained: S
     path.write_text('|\nT4:4P"Voice"_"la= la _ la="GABc;P"Alto"_"oh ah="EEEE|\n_"la="cBcz;EEEE|\n', encoding="utf-8")
     text = scorelm.generate(path, untrained, measures=3, seed=1)[0]
     assert text.splitlines()[1:3] == ['T4:4P"Voice"_"la= la _ la="GABc;P"Alto"_"oh ah"EEEE|', '"la"cBcz;EEEE|']
+
+
+def test_a_part_without_pitches_rests_where_it_would_be_written(tmp_path: Path, untrained: Student) -> None:
+    path = tmp_path / "band.sclm"
+    path.write_text('|\nT4:4P"Voice"!clef-G2!GABc;P"Drums"!clef-percussion!nCnGnCnG|\nhGB;nCnGhnC|\n', encoding="utf-8")
+    gone_on = (scorelm.generate(path, untrained, measures=4, seed=seed)[0] for seed in range(3))
+    for text in (*gone_on, scorelm.generate(path, untrained, rewrite="2", seed=1)[0]):
+        first, *others = (measure.parts[1] for measure in parse(text).measures)
+        assert first and any(isinstance(event, Chord) for event in first.staves[0].voices[0])
+        new = others[1:] or others  # measure 2 was written anew, or kept
+        for part in new:
+            assert part and [type(event) for voice in part.staves[0].voices for event in voice] == [Rest]

@@ -16,6 +16,7 @@ from scorelm.notation.sound import (
     HEAD,
     KEYS,
     SYMBOLS,
+    VOICE,
     Fitted,
     Grammar,
     Piece,
@@ -31,6 +32,7 @@ from scorelm.notation.writer import write
 
 EVER = 10**6  # measures
 MAX_PARTS = 16
+REST = only("Z")
 BEFORE_KEY, BEFORE_TIME = 5, 7  # the last stages of a measure's head at which they may come
 
 
@@ -64,6 +66,7 @@ class Given(Grammar):
 
     def __init__(self, plan: Plan, at_least: int, at_most: int) -> None:
         self.frames = frames(plan)
+        self.unpitched = _unpitched(plan.score)
         count = len(self.frames)
         bounds = (count, count) if plan.closed else (max(at_least, count), at_most)
         super().__init__(*bounds, MAX_PARTS, orderly=True)
@@ -135,7 +138,15 @@ class Given(Grammar):
         node = super()._voice(piece, place)
         frame = self.frames[piece.measures] if piece.measures < len(self.frames) else None
         clef = frame.clefs.get(place[:2]) if frame and place[2] == 0 else None
+        if place[0] in self.unpitched:  # no unpitched note is sound, and others would be none of its own: it rests
+            node = (
+                Node(REST, node.push) if clef is None else Node(node.allowed, lambda x: Node(REST, node.push(x).push))
+            )
         return Node(only(clef), node.push) if clef else node
+
+    def _behind_voice(self, piece: Piece, place: Place) -> Node:
+        node = super()._behind_voice(piece, place)
+        return Node(node.allowed - VOICE, node.push) if place[0] in self.unpitched else node
 
     def _opened(self, piece: Piece, place: Place) -> Voice:
         voice = super()._opened(piece, place)
@@ -146,6 +157,18 @@ class Given(Grammar):
         if piece.measures + 1 < len(self.frames) and not self._is_free(piece.measures + 1, place[0]):
             voice = voice._replace(over=_first_pitches(self.frames[piece.measures + 1], place))
         return voice
+
+
+def _unpitched(score: Score) -> frozenset[int]:
+    """The parts whose notes are all unpitched, as a drum's are."""
+    kinds: dict[int, set[bool]] = {}
+    for measure in score.measures:
+        for number, part in enumerate(measure.parts):
+            for voice in (voice for staff in (part.staves if part else ()) for voice in staff.voices):
+                events = (timed.event for timed in timeline(voice, measure.length))
+                found = (note.unpitched for event in events if isinstance(event, Chord) for note in event.notes)
+                kinds.setdefault(number, set()).update(found)
+    return frozenset(number for number, found in kinds.items() if found == {True})
 
 
 def _first_pitches(frame: Frame, place: Place) -> frozenset[Pitch]:
