@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     add("--best", type=int, metavar="N", help="keep only so many of them, by likelihood and by what is counted in them")
     add("--measures", type=int, help="exactly so many, the prompt's counted; default: 8 or more, 8 more than a score")
     add("--key", help="of a new piece: D, Bb, b, 'B minor'")
-    add("--time", help="of a new piece: 3/4, 6/8, C")
+    add("--time", help="of a new piece: 3/4, 6/8, 3+2/8, C")
     add("--parts", help="of a new piece, or of the result of --given: Soprano,Alto,Tenor,Bass or Voice,Piano:2")
     add("--from-measure", type=int, metavar="N", help="keep the measures before it, write on from there")
     add("--given", metavar="FILE", help="its parts stay note for note, others are written to them; default: a choir's")

@@ -15,7 +15,7 @@ _KEY = re.compile(
 )  # music21 writes B flat as "B-"
 _SIGNS = {"#": 7, "♯": 7, "sharp": 7, "b": -7, "♭": -7, "flat": -7, "-": -7}  # fifths
 _FIFTHS = dict(zip("FCGDAEB", range(-1, 6)))  # of the major keys
-_TIME = re.compile(r"(\d{1,2})/(\d{1,2})")
+_TIME = re.compile(r"(\d{1,2}(?:\+\d{1,2}){0,7})/(\d{1,2})")
 
 
 def key_of(asked: str) -> Key:
@@ -32,17 +32,17 @@ def key_of(asked: str) -> Key:
 
 
 def time_of(asked: str) -> Time:
-    """``"3/4"``, ``"6/8"``, ``"C"`` (4/4) or ``"C|"`` (2/2)."""
+    """``"3/4"``, ``"6/8"``, ``"3+2/8"``, ``"C"`` (4/4) or ``"C|"`` (2/2)."""
     symbols = {"C": Time((((4,), 4),), "common"), "C|": Time((((2,), 2),), "cut")}
     if asked.strip() in symbols:
         return symbols[asked.strip()]
     match = _TIME.fullmatch(asked.strip())
-    beats, unit = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not beats or unit not in (1, 2, 4, 8, 16, 32) or 4 * beats > LONGEST * unit:
+    beats, unit = (tuple(map(int, match[1].split("+"))), int(match[2])) if match else ((0,), 0)
+    if not all(beats) or unit not in (1, 2, 4, 8, 16, 32) or 4 * sum(beats) > LONGEST * unit:
         raise ConfigError(
-            f"{asked!r} is no time signature; write for example 4/4, 3/4, 6/8, C or C| ({LONGEST} quarters at most)"
+            f"{asked!r} is no time signature; write for example 4/4, 3/4, 6/8, 3+2/8, C or C| ({LONGEST} quarters at most)"
         )
-    return Time((((beats,), unit),))
+    return Time(((beats, unit),))
 
 
 def parts_of(asked: str | Sequence[str]) -> tuple[Part, ...]:

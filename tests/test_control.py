@@ -97,10 +97,11 @@ def test_a_key_that_is_none_is_refused(wrong: str) -> None:
 
 def test_times_parts_and_measures_are_read_or_refused() -> None:
     assert time_of("3/4") == Time((((3,), 4),))
+    assert time_of("3+2/8") == Time((((3, 2), 8),))
     assert time_of("C|") == Time((((2,), 2),), "cut")
     assert parts_of("Voice, Piano:2") == (Part("Voice"), Part("Piano", 2))
     assert range_of("5-8") == (5, 8) and range_of("5") == (5, 5)
-    for wrong in ("3", "3/5", "0/4", "99/1", "x"):
+    for wrong in ("3", "3/5", "0/4", "99/1", "3+0/8", "3+/8", "99+99/8", "x"):
         with pytest.raises(ConfigError, match="no time signature"):
             time_of(wrong)
     for wrong in ("", "A,,B", "Piano:9"):
