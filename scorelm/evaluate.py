@@ -147,6 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def work(options: argparse.Namespace) -> int:
+    from scorelm.compose import MOST_GUIDANCE
     from scorelm.figures import draw_figures
     from scorelm.report import table
 
@@ -154,7 +155,7 @@ def work(options: argparse.Namespace) -> int:
         ("samples", 0, 10**6),
         ("keys", 1, KEYS),
         ("adapt", 0, KEYS),
-        ("guidance", 0, 10),
+        ("guidance", 0, MOST_GUIDANCE),
         ("max_length", 2, 10**9),
     ):
         value = getattr(options, name)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How often each degree of a major and of a minor key is sung: scripts/key_profiles.py dataset
+"""How often each degree of a major and of a minor key is sung: scripts/key_profiles.py [DATASET]
 
 Notes are counted by their place on the line of fifths from the tonic of the signature's major key, in the pieces whose
 notes are in the key that they say. scorelm/guidance.py has these counts for the training chorales."""
@@ -22,7 +22,7 @@ from scorelm.notation.reader import parse
 def main() -> int:
     counts: dict[str, Counter[int]] = {"major": Counter(), "minor": Counter()}
     pieces: Counter[str] = Counter()
-    for row in read_rows(sys.argv[1], "train"):
+    for row in read_rows(sys.argv[1] if len(sys.argv) > 1 else "dataset", "train"):
         score = parse(row["text"])
         found, tonic, home = lines(score), declared(score), Home()
         for lexeme in cut(row["text"].split("|")[1]):
