@@ -61,7 +61,7 @@ def _without_open_extenders(score: Score) -> Score:
         for number, part in enumerate(measure.parts):
             for place, staff in enumerate(part.staves if part else ()):
                 for layer, voice in enumerate(staff.voices):
-                    for timed in timeline(voice, measure.length):
+                    for timed in timeline(voice, (part and part.length) or measure.length):
                         for mark in getattr(timed.event, "marks", ()):
                             if mark.name == "lyric":
                                 last[number, place, layer, mark.args[0]] = mark

@@ -165,7 +165,7 @@ def _unpitched(score: Score) -> frozenset[int]:
     for measure in score.measures:
         for number, part in enumerate(measure.parts):
             for voice in (voice for staff in (part.staves if part else ()) for voice in staff.voices):
-                events = (timed.event for timed in timeline(voice, measure.length))
+                events = (timed.event for timed in timeline(voice, (part and part.length) or measure.length))
                 found = (note.unpitched for event in events if isinstance(event, Chord) for note in event.notes)
                 kinds.setdefault(number, set()).update(found)
     return frozenset(number for number, found in kinds.items() if found == {True})
