@@ -125,7 +125,7 @@ def test_strength_is_checked(wrong: float) -> None:
 
 
 def test_pieces_in_a_minor_key(shipped: Student) -> None:
-    """The model alone keeps one of eight such pieces in its key (see docs/LOG.md)."""
+    """The model alone keeps one of twelve such pieces in its key (see docs/LOG.md)."""
     texts = scorelm.generate("|", shipped, key="c minor", parts=CHOIR, measures=8, n=6, seed=3)
     kept = ended = 0
     for text in texts:
