@@ -20,7 +20,6 @@ from scorelm import underway
 from scorelm.bound.tokens import tokens_of_folder
 from scorelm.bound.walk import BoundTokens
 from scorelm.errors import ConfigError
-from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import END_OF_TEXT, joined
 from scorelm.notation.model import Score
 from scorelm.notation.plan import Plan
@@ -28,6 +27,7 @@ from scorelm.notation.positions import Clock
 from scorelm.notation.sound import Sound
 from scorelm.notation.writer import write
 from scorelm.readers import Reader, open_reader, token_of
+from scorelm.recalled import Listener
 from scorelm.related import rows_behind
 from scorelm.sampling import Sampling
 from scorelm.underway import Context, Text, Ways
@@ -71,6 +71,7 @@ class Student:
         rows = rows_behind(str(folder), config)
         self.hears = rows[0] > 0
         self.heard_from = config["vocab_size"] - sum(rows)  # the first row of what is heard
+        self.recalled_from = config["vocab_size"] - rows[2] if rows[2] else None
         self.vllm: VllmEngine | None = None
         if engine == "vllm":
             self.vllm = self._open_vllm(folder)
@@ -88,9 +89,11 @@ class Student:
             raise ConfigError(f'engine vllm: {error}; on a machine with a GPU: pip install "scorelm[vllm]"') from None
         return VllmEngine(folder, 2 * underway.CONTEXT)
 
-    def clock(self) -> Clock | None:
+    def clock(self) -> Listener | Clock | None:
         """What follows a text for the model; None where it asks for nothing of the music."""
-        return Ear() if self.hears else Clock() if self.timed else None
+        if self.hears:
+            return Listener(self.heard_from, self.recalled_from)
+        return Clock() if self.timed else None
 
     def measures(self, prompt: str | Plan = "|", *, seed: int, **options: Any) -> Iterator[str]:
         """Continue a text to its end; yields it piece by piece, each up to a "|", the prompt's measures first.

@@ -3,11 +3,13 @@
     input_ids (batch, time, 1 + features): the token, and what is heard behind it (``notation.heard``)
     logits    (batch, time, tokens): of tokens alone
 
-One that relates, too, says with each pitch how its intervals to what is heard please it (``scorelm.related``).
+One that relates, too, says with each pitch how its intervals to what is heard please it (``scorelm.related``). One that
+recalls, too, is shown tokens that came before where the text went as it goes now, and says how much that counts
+(``scorelm.recalled``); what is recalled stands behind what is heard, and is not read.
 
-All rows stand in one table, those of tokens first, then of what is heard, then of intervals, so that the model stays a
-plain GPTNeoXForCausalLM: ``inputs_embeds = model.get_input_embeddings()(ids).sum(-2)`` is the same without this module,
-and so is ``Related.added`` of the last logits.
+All rows stand in one table, those of tokens first, then of what is heard, then of intervals, then of what is recalled, so
+that the model stays a plain GPTNeoXForCausalLM: ``inputs_embeds = model.get_input_embeddings()(ids[..., :READ]).sum(-2)``
+is the same without this module, and so is ``Related.added`` of the logits of intervals.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from typing import Any
 
 import torch
 
-from scorelm import related
+from scorelm import recalled, related
 from scorelm.notation import heard
+from scorelm.recalled import RECALLS
 from scorelm.related import HEARS, RELATES
 
 
@@ -33,7 +36,7 @@ class Summed(torch.nn.Embedding):
         if ids.ndim < 3:
             return super().forward(ids)
         weight = self.weight.detach() if self.stays else self.weight
-        found = torch.nn.functional.embedding_bag(ids.flatten(0, -2).int(), weight, mode="sum")
+        found = torch.nn.functional.embedding_bag(ids[..., : recalled.READ].flatten(0, -2).int(), weight, mode="sum")
         return found.view(*ids.shape[:-1], -1)
 
 
@@ -47,10 +50,12 @@ class Head(torch.nn.Linear):
 
 
 class RelatingHead(Head):
-    """Says more of pitches, by their intervals to what is heard."""
+    """Says more of pitches, by their intervals to what is heard; and of what is recalled."""
 
     ears: list[Summed]  # one; in a list it is no module of this one
     lexemes: Sequence[Sequence[str]]  # of each token
+    relates: slice  # rows
+    recalls: slice | None = None
     table: related.Related | None = None  # where the weights were last
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -58,11 +63,19 @@ class RelatingHead(Head):
         if ids.ndim < 3:
             return super().forward(x)
         nothing = self.weight.new_zeros(1, self.weight.shape[1])
-        weight = torch.cat([self.weight[: self.tokens], self.weight[-related.ROWS :], nothing])
-        logits = torch.nn.functional.linear(x, weight)
-        logits, said = logits[..., : self.tokens], logits[..., self.tokens :].flatten(0, -2)
-        shown = ids[:, -x.shape[1] :, 1:].flatten(0, -2).long() - self.tokens
-        return logits + self.intervals().added(said, shown).view(logits.shape)
+        weight = [self.weight[: self.tokens], self.weight[self.relates], nothing]
+        if self.recalls is not None:
+            weight += [nothing, self.weight[self.recalls]]
+        said = torch.nn.functional.linear(x, torch.cat(weight)).flatten(0, -2)
+        shown = ids[:, -x.shape[1] :].flatten(0, -2).long()
+        count = self.tokens + related.ROWS + 1
+        out = said[:, : self.tokens] + self.intervals().added(
+            said[:, self.tokens : count], shown[:, 1 : recalled.READ] - self.tokens
+        )
+        if self.recalls is not None:
+            for token, number in recalled.columns(shown, self.recalls.start):
+                out = out.scatter_add(1, token[:, None], said[:, count:].gather(1, number[:, None]))
+        return out.view(*x.shape[:-1], self.tokens)
 
     def intervals(self) -> related.Related:
         """Of each pitch to what is heard; where the weights are."""
@@ -87,6 +100,10 @@ def hear(model: Any, tokens: Sequence[Sequence[str]]) -> None:
     head.tokens = len(tokens)
     if getattr(model.config, RELATES, None) is not None:
         head.__class__, head.ears, head.lexemes = RelatingHead, [ears], tokens
+        intervals = len(tokens) + heard.ROWS, len(tokens) + heard.ROWS + related.ROWS
+        head.relates = slice(*intervals)
+        if getattr(model.config, RECALLS, None) is not None:
+            head.recalls = slice(intervals[1], intervals[1] + recalled.ROWS)
 
 
 def deafen(model: Any) -> None:
@@ -95,18 +112,22 @@ def deafen(model: Any) -> None:
     tokens = head.tokens
     ears.__class__, head.__class__ = torch.nn.Embedding, torch.nn.Linear
     model.resize_token_embeddings(tokens, mean_resizing=False)
-    for key in (HEARS, RELATES):
+    for key in (HEARS, RELATES, RECALLS):
         if hasattr(model.config, key):
             delattr(model.config, key)
 
 
-def begin(model: Any, tokens: Sequence[Sequence[str]], relate: bool) -> None:
-    """Give a model the rows of what is heard, and of intervals, so far as it has none, of zeros: it says what it said
-    until they are learnt."""
-    rows = {HEARS: (heard.ROWS, heard.fingerprint()), RELATES: (related.ROWS, related.fingerprint())}
-    for key, (count, fingerprint) in rows.items():
-        if getattr(model.config, key, None) is None and (key == HEARS or relate):
-            known = model.config.vocab_size if key == RELATES else len(tokens)
+def begin(model: Any, tokens: Sequence[Sequence[str]], relate: bool, recall: bool) -> None:
+    """Give a model the rows of what is heard, of intervals, and of what is recalled, so far as it has none, of zeros: it
+    says what it said until they are learnt. What relates not, recalls not."""
+    rows = {
+        HEARS: (True, heard.ROWS, heard.fingerprint()),
+        RELATES: (relate, related.ROWS, related.fingerprint()),
+        RECALLS: (relate and recall, recalled.ROWS, recalled.fingerprint()),
+    }
+    for key, (wanted, count, fingerprint) in rows.items():
+        if getattr(model.config, key, None) is None and wanted:
+            known = len(tokens) if key == HEARS else model.config.vocab_size
             model.get_input_embeddings().__class__ = torch.nn.Embedding
             model.get_output_embeddings().__class__ = torch.nn.Linear
             model.resize_token_embeddings(known + count, mean_resizing=False)
@@ -116,11 +137,17 @@ def begin(model: Any, tokens: Sequence[Sequence[str]], relate: bool) -> None:
     hear(model, tokens)
 
 
-def learn_intervals_alone(model: Any) -> None:
-    """Let all of a model that relates stay as it is but the rows of intervals; without weight decay, which would take
-    from the other rows of their table."""
+def learn_alone(model: Any, rows: slice) -> None:
+    """Let all of a model that hears stay as it is but some rows; without weight decay, which would take from the other
+    rows of their table."""
     model.requires_grad_(False)
     ears = model.get_input_embeddings()
     ears.stays = True
     ears.weight.requires_grad_(True)
-    ears.weight.register_hook(lambda grad: torch.cat([torch.zeros_like(grad[: -related.ROWS]), grad[-related.ROWS :]]))
+
+    def these(grad: torch.Tensor) -> torch.Tensor:
+        out = torch.zeros_like(grad)
+        out[rows] = grad[rows]
+        return out
+
+    ears.weight.register_hook(these)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from scorelm.errors import ConfigError
@@ -36,8 +37,10 @@ def fitting(name: str, model: Any, tokenizer: Any) -> Tokens:
         raise ConfigError(f"model {name!r}: its tokenizer has {len(tokenizer)} tokens, the model {known}")
     if tokenizer.eos_token_id is None:
         raise ConfigError(f"model {name!r}: its tokenizer has no end of text")
-    hears, _ = rows_behind(f"model {name!r}", vars(model.config))
+    hears, relates, recalls = rows_behind(f"model {name!r}", vars(model.config))
     tokens = Tokens(tokenizer, is_timed(model.config), hears > 0)
+    if recalls:
+        tokens = replace(tokens, recalled_from=len(tokens.vocabulary) + hears + relates)
     expected = getattr(model.config, "scorelm_vocabulary", None)
     if expected is not None:
         try:

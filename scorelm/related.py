@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from scorelm import recalled
 from scorelm.errors import ConfigError
 from scorelm.notation import heard
 from scorelm.notation.heard import FEATURES, FIFTHS, NEIGHBOURS, OTHER, STARTS, STEPS, VALUES
@@ -134,14 +135,17 @@ def fingerprint() -> str:
     return hashlib.sha256(repr((TO, _PLACES, _SIZES, PITCHES, SHARE)).encode()).hexdigest()[:16]
 
 
-def rows_behind(name: str, config: Mapping[str, Any]) -> tuple[int, int]:
-    """How many rows of what is heard and of intervals stand behind those of a model's tokens, by its config.
+def rows_behind(name: str, config: Mapping[str, Any]) -> tuple[int, int, int]:
+    """How many rows of what is heard, of intervals and of what is recalled stand behind those of a model's tokens, by its
+    config.
 
     Raises ConfigError where it was taught others than this version tells.
     """
-    hears, relates = config.get(HEARS), config.get(RELATES)
+    hears, relates, recalls = (config.get(key) for key in (HEARS, RELATES, recalled.RECALLS))
     if hears not in (None, heard.fingerprint()):
         raise ConfigError(f"{name}: was taught to hear other things ({hears}) than this version tells")
     if relates not in (None, fingerprint()):
         raise ConfigError(f"{name}: was taught other intervals ({relates}) than this version tells")
-    return heard.ROWS if hears else 0, ROWS if relates else 0
+    if recalls not in (None, recalled.fingerprint()):
+        raise ConfigError(f"{name}: was taught to recall otherwise ({recalls}) than this version does")
+    return heard.ROWS if hears else 0, ROWS if relates else 0, recalled.ROWS if recalls else 0

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import END_OF_TEXT, LEXEME_PATTERN, PADDING, STRING_PATTERN
 from scorelm.notation.positions import positions_of_tokens
+from scorelm.recalled import Listener
 from scorelm.vocabulary import JOINED_DURATIONS, JOINED_PITCHES, Vocabulary
 
 if TYPE_CHECKING:
@@ -60,12 +60,13 @@ class Tokens:
     """How texts become a model's input.
 
     timed: its positions are moments of the music; heard: it is shown what is heard (``notation.heard``). Then its tokens
-        are the project's
+        are the project's; recalled_from: the first row of what it recalls (``scorelm.recalled``), None where it does not
     """
 
     tokenizer: Any
     timed: bool = False
     heard: bool = False
+    recalled_from: int | None = None
 
     @property
     def end(self) -> int:
@@ -88,15 +89,13 @@ class Tokens:
         """What the model is shown of a text: (time,) ids, or (time, 1 + features) where it hears; and ``positions``."""
         if not self.heard:
             return np.array(ids, np.int32), self.positions(ids)
-        ear = Ear()
-        tokens, first = self.vocabulary.tokens, len(self.vocabulary)
+        tokens = self.vocabulary.tokens
+        listener = Listener(len(tokens), self.recalled_from)
         positions: list[float] = []
         rows: list[tuple[int, ...]] = []
         for token in ids:
-            for lexeme in tokens[token]:
-                position = ear.push(lexeme)
-            positions.append(position)
-            rows.append((token, *(first + row for row in ear.heard())))
+            positions.append(listener.push(token, tokens[token]))
+            rows.append((token, *listener.shown()))
         return np.array(rows, np.int16), positions if self.timed else None
 
 

@@ -22,7 +22,6 @@ from scorelm.config import TrainConfig
 from scorelm.errors import ConfigError
 from scorelm.evaluate import say
 from scorelm.pretrained import load_model
-from scorelm.related import ROWS
 from scorelm.tokenizer import Tokens
 from scorelm.training.batches import Batch, Batches, Place
 from scorelm.training.corpus import Corpus
@@ -45,7 +44,7 @@ def main(options: argparse.Namespace) -> int:
     with changed(options.MODEL, options.OUT) as new:
         weights = load_file(new / "model.safetensors")
         weights.pop("embed_out.weight", None)  # the same table, as it was written twice before; it would not be led
-        weights[TABLE][-ROWS:] = leading.rows.to(weights[TABLE].dtype)
+        weights[TABLE][leading.head.relates] = leading.rows.to(weights[TABLE].dtype)
         write_weights(weights, new / "model.safetensors")
     return 0
 

@@ -18,6 +18,7 @@ from scorelm.notation.reader import parse
 from scorelm.notation.transform import extract, transpose
 from scorelm.notation.writer import write
 from scorelm.part_names import shared_names
+from scorelm.pretrained import fitting
 from scorelm.tokenizer import Tokens, build_tokenizer
 from scorelm.training.batches import IGNORED, Batches, Place, with_places
 from scorelm.training.corpus import Corpus, in_all_keys, intervals_of
@@ -215,7 +216,7 @@ def test_packed_windows_do_not_see_each_other(config: TrainConfig) -> None:
     for positions, heard in product(("time", "index"), (True, False)):
         model, tokenizer = new_model(replace(config, positions=positions, heard=heard))
         model.eval()
-        tokens = Tokens(tokenizer, positions == "time", heard)
+        tokens = fitting("new", model, tokenizer)
         shown = [tokens.shown([*tokens.encode(text), tokens.end]) for text in ('|\nT4:4P"A"CDEF|', '|\nT3:4P"B"h.c|')]
         first, second = (Window(ids, positions=where) for ids, where in shown)
         with torch.no_grad():

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import GPTNeoXForCausalLM
 
-from scorelm import related
+from scorelm import recalled, related
 from scorelm.config import TrainConfig
 from scorelm.errors import ConfigError
 from scorelm.generation import Student
@@ -20,6 +20,7 @@ from scorelm.notation.heard import FEATURES, NOTHING, OTHER, REST, ROWS, Ear
 from scorelm.notation.lexemes import LEXEMES, cut
 from scorelm.notation.positions import positions
 from scorelm.pretrained import load_model
+from scorelm.recalled import READ
 from scorelm.training.models import new_model, started
 from scorelm.training.output import save
 from tests.conftest import UNTRAINED
@@ -110,12 +111,17 @@ def test_a_model_is_a_plain_gpt_neox_whose_rows_are_summed(tiny_model: Path, cho
     mask = torch.ones_like(where, dtype=torch.long)
     with torch.no_grad():
         ours = model.eval()(input_ids=shown, position_ids=where, attention_mask=mask).logits
-        summed = plain.get_input_embeddings()(shown.int()).sum(-2)
+        summed = plain.get_input_embeddings()(shown[..., :READ].int()).sum(-2)
         theirs = plain(inputs_embeds=summed, position_ids=where, attention_mask=mask).logits
     count = len(tokens.vocabulary)
     assert ours.shape[-1] == count
-    said = np.pad(theirs[0, :, count + ROWS :].numpy(), [(0, 0), (0, 1)])
-    added = related.Related(tokens.vocabulary.tokens).added(said, shown[0, :, 1:].numpy() - count)
+    all_said = theirs[0, :, count + ROWS :].numpy()
+    said = np.pad(all_said[:, : related.ROWS], [(0, 0), (0, 1)])
+    added = related.Related(tokens.vocabulary.tokens).added(said, shown[0, :, 1:READ].numpy() - count)
+    for token, number in recalled.columns(shown[0].numpy(), count + ROWS + related.ROWS):
+        counts = np.flatnonzero(number)
+        assert len(counts)
+        added[counts, token[counts]] += all_said[counts, related.ROWS + number[counts] - 1]
     np.testing.assert_allclose(ours[0].numpy(), theirs[0, :, :count].numpy() + added, rtol=1e-4, atol=1e-4)
 
 

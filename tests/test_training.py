@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from transformers.models.gpt_neox import GPTNeoXConfig, GPTNeoXForCausalLM
 
-from scorelm import related
+from scorelm import recalled, related
 from scorelm.config import TrainConfig
 from scorelm.errors import ConfigError
 from scorelm.generation import Student
@@ -80,20 +80,18 @@ def test_a_model_of_train_py_is_trained_on_with_another_dropout(
         replace(config, add_layers=1)
 
 
-def test_intervals_may_be_learnt_alone(config: TrainConfig, trained: dict, tmp_path: Path) -> None:  # type: ignore[type-arg]
-    config = replace(
-        config, start=config.output_dir, learn="intervals", output_dir=str(tmp_path / "more"), weight_decay=0.0
-    )
+@pytest.mark.parametrize("learn", ["intervals", "recalled"])
+def test_rows_may_be_learnt_alone(config: TrainConfig, trained: dict, tmp_path: Path, learn: str) -> None:  # type: ignore[type-arg]
+    config = replace(config, start=config.output_dir, learn=learn, output_dir=str(tmp_path / "more"), weight_decay=0.0)
     train(config)
     before, after = (load_file(Path(str(f)) / "model.safetensors") for f in (config.start, config.output_dir))
     for name, tensor in before.items():
-        same = (
-            len(tensor) - related.ROWS
-            if "embed_in" in name or "lm_head" in name or "embed_out" in name
-            else len(tensor)
-        )
-        assert torch.equal(tensor[:same], after[name][:same]), name
-        assert same == len(tensor) or not torch.equal(tensor, after[name])
+        same = torch.ones(len(tensor), dtype=torch.bool)
+        if "embed_in" in name or "lm_head" in name or "embed_out" in name:
+            same[-recalled.ROWS :] = learn == "intervals"
+            same[-recalled.ROWS - related.ROWS : -recalled.ROWS] = learn == "recalled"
+        assert torch.equal(tensor[same], after[name][same]), name
+        assert same.all() or not torch.equal(tensor, after[name])
     with pytest.raises(ConfigError, match="and weight_decay 0"):
         replace(config, weight_decay=0.1)
 

@@ -231,7 +231,7 @@ def _cut(number: int) -> tuple[tuple[list[str], int], list[tuple[str, list[Windo
 def _keys(tokens: Tokens) -> Keys | None:
     """How tokens go to other keys; None where they are a Pythia's sub-words."""
     try:
-        return Keys(tokens.vocabulary, tokens.heard)
+        return Keys(tokens.vocabulary, tokens.heard, tokens.recalled_from)
     except ConfigError:
         return None
 

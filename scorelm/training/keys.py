@@ -14,6 +14,7 @@ from scorelm.notation.lexemes import ACCIDENTALS, IDS
 from scorelm.notation.model import Pitch
 from scorelm.notation.pitches import LEXEME_OF, PITCH_OF
 from scorelm.notation.transform import interval_size, moved_pitch
+from scorelm.recalled import READ, ROWS
 from scorelm.tokenizer import Ids
 from scorelm.vocabulary import Vocabulary
 
@@ -25,11 +26,13 @@ class Keys:
     """The tables of a vocabulary, each made when its interval is first asked for.
 
     hears: ids have an axis more, of what is heard beside each token, whose rows stand behind the vocabulary's
+    recalled_from: the first row of what is recalled, where that stands there, too
     """
 
-    def __init__(self, vocabulary: Vocabulary, hears: bool = False) -> None:
+    def __init__(self, vocabulary: Vocabulary, hears: bool = False, recalled_from: int | None = None) -> None:
         self.vocabulary = vocabulary
         self.hears = hears
+        self.recalled_from = recalled_from
         self.quote = vocabulary.ids['"']
         self.tables: dict[str, Ids] = {}
 
@@ -51,9 +54,12 @@ class Keys:
             self.tables[interval] = self._table(interval)
         tokens = ids[:, 0] if self.hears else ids
         quotes = tokens == self.quote
-        outside = (np.cumsum(quotes) - quotes) % 2 == 0  # a letter in a string is no pitch
+        behind = np.cumsum(quotes) % 2 > 0  # a token stands in a string
+        inside = behind != quotes  # a letter in a string is no pitch
         out: Ids = self.tables[interval][ids]
-        (out[:, 0] if self.hears else out)[~outside] = tokens[~outside]
+        (out[:, 0] if self.hears else out)[inside] = tokens[inside]
+        for column in (READ, READ + 2) if self.recalled_from else ():  # what may stand in the next place
+            out[behind, column] = ids[behind, column]
         return out
 
     def _table(self, interval: str) -> Ids:
@@ -74,4 +80,6 @@ class Keys:
         if self.hears:
             rows = heard.moved_rows(lambda pitch: moved_pitch(pitch, steps, semitones), fifths)
             out += [_LONG_WAY if row is None else len(self.vocabulary) + row for row in rows]
+        if self.recalled_from:
+            out += range(len(out), self.recalled_from + ROWS)
         return np.array(out, np.int16)

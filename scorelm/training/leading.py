@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from scorelm import related
+from scorelm import recalled, related
 from scorelm.bound.strict import Voices
 from scorelm.errors import ConfigError
 from scorelm.hearing import RelatingHead
@@ -68,7 +68,7 @@ class Leading:
         self.lexemes = [lexemes[0] if lexemes else "" for lexemes in vocabulary.tokens]
         self.numbers = {lexeme: number for number, lexeme in enumerate(self.lexemes)}
         self.pitches = torch.tensor([lexeme in related.PITCHES for lexeme in self.lexemes])
-        self.rows = self.head.weight[-related.ROWS :].clone()
+        self.rows = self.head.weight[self.head.relates].clone()
 
     @torch.no_grad()
     def moments(self, batches: Iterable[Batch], free: bool = False) -> Moments:
@@ -81,7 +81,7 @@ class Leading:
             pitched = torch.softmax(said, -1)[..., self.pitches].sum(-1) > LEAST_PITCH
             chosen = pitched & (batch.targets() != IGNORED)
             refused = self.refused(batch, chosen, free)
-            shown = ids[..., 1:][chosen].long() - len(self.lexemes)
+            shown = ids[..., 1 : recalled.READ][chosen].long() - len(self.lexemes)
             found.append(Moments(states[chosen].float(), shown, said[chosen], refused[chosen]))
         return Moments(*(torch.cat([getattr(x, field.name) for x in found]) for field in fields(Moments)))
 
@@ -144,7 +144,7 @@ class Leading:
                 say(f"step {step + 1}: loss {float(loss.detach()):.5f}")
         self.rows = averaged
         with torch.no_grad():
-            self.head.weight[-related.ROWS :] = averaged
+            self.head.weight[self.head.relates] = averaged
 
     @torch.no_grad()
     def ill_led(self, some: Moments) -> float:

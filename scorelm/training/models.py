@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from scorelm.config import TrainConfig
 from scorelm.errors import ConfigError
 from scorelm.notation.lexemes import LEXEMES
 from scorelm.pretrained import fitting, load_model
-from scorelm.tokenizer import TIME, Tokens, build_tokenizer, is_timed
+from scorelm.tokenizer import TIME, Tokens, build_tokenizer
 from scorelm.vocabulary import Vocabulary
 
 TARGETS = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]  # GPT-NeoX's matrices, for LoRA
@@ -20,16 +19,17 @@ TARGETS = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]  # GPT-
 
 def prepare_model(config: TrainConfig) -> tuple[Any, Tokens]:
     """The model and its tokens. ConfigError where it cannot be had or does not fit its tokenizer."""
-    from scorelm.hearing import learn_intervals_alone
+    from scorelm.hearing import learn_alone
 
     if config.start is not None:
         model, tokens = started(config)
         if config.learn != "all":
-            learn_intervals_alone(model)
+            head = model.get_output_embeddings()
+            learn_alone(model, head.relates if config.learn == "intervals" else head.recalls)
         return model, tokens
     if config.model_name is None:
         model, tokenizer = new_model(config)
-        return model, Tokens(tokenizer, is_timed(model.config), config.heard)
+        return model, fitting("new", model, tokenizer)
     model, tokens = _loaded(config)
     if config.extend_vocabulary:
         extend_vocabulary(model, tokens.tokenizer)
@@ -72,7 +72,7 @@ def new_model(config: TrainConfig) -> tuple[Any, Any]:
     if config.positions == TIME:
         model.config.scorelm_positions = TIME
     if config.heard:
-        begin(model, Vocabulary.of_cut(config.cut).tokens, config.related)
+        begin(model, Vocabulary.of_cut(config.cut).tokens, config.related, config.recalled)
     return model, tokenizer
 
 
@@ -88,8 +88,8 @@ def started(config: TrainConfig) -> tuple[Any, Tokens]:
         raise ConfigError(f"{folder}: holds no model of train.py")
     model, tokens = load_model(folder)
     if config.heard:
-        begin(model, tokens.vocabulary.tokens, config.related)
-        tokens = replace(tokens, heard=True)
+        begin(model, tokens.vocabulary.tokens, config.related, config.recalled)
+        tokens = fitting(folder, model, tokens.tokenizer)
     if config.add_layers:
         deepen(model, config.add_layers)
     model.config.hidden_dropout = config.dropout

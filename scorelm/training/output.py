@@ -13,6 +13,7 @@ from typing import Any
 from scorelm.card import model_card
 from scorelm.config import TrainConfig
 from scorelm.errors import ScoreError
+from scorelm.recalled import RECALLS
 from scorelm.related import HEARS, RELATES
 
 
@@ -104,6 +105,6 @@ def _of_the_model(config: TrainConfig, model: Any) -> TrainConfig:
     if config.model_name is not None:
         return config
     said = model.config
-    hears, relates = (getattr(said, key, None) is not None for key in (HEARS, RELATES))
+    hears, relates, recalls = (getattr(said, key, None) is not None for key in (HEARS, RELATES, RECALLS))
     positions = getattr(said, "scorelm_positions", "index")
-    return replace(config, positions=positions, heard=hears, related=relates)
+    return replace(config, positions=positions, heard=hears, related=relates, recalled=recalls)
