@@ -10,6 +10,7 @@ from typing import Any
 
 from scorelm.config import FIELDS, TrainConfig
 from scorelm.errors import ConfigError
+from scorelm.recalled import READ
 from scorelm.tokenizer import TIME
 
 OF_THE_START = frozenset(  # settings that a model has from the one that it was trained on from
@@ -30,14 +31,19 @@ _TIMED = """
 - Positions are moments of the music. Call it with `position_ids`, and an attention mask of ones, without which
   transformers would take such positions for packed pieces.
 """
-_HEARD = """
+_HEARD = f"""
 - With each token stands what is heard there (`scorelm/notation/heard.py`): rows of the embedding that are added to the
-  token's. Without scorelm's `load_model`: `inputs_embeds=model.get_input_embeddings()(torch.tensor(shown).int()).sum(-2)`,
-  and the first `len(tokenizer)` logits are those of tokens.
+  token's. Without scorelm's `load_model`:
+  `inputs_embeds=model.get_input_embeddings()(torch.tensor(shown[:, :{READ}]).int()).sum(-2)`, and the first
+  `len(tokenizer)` logits are those of tokens.
 """
 _RELATED = """\
 - Pitches are judged by their intervals to what is heard, too (`scorelm/related.py`): what `Related.added` makes of the
-  last logits, which are of intervals, is added to those of pitches.
+  logits of intervals is added to those of pitches.
+"""
+_RECALLED = """\
+- It is told which token came last where the text went as it goes now (`scorelm/recalled.py`), by the last four columns:
+  the logit of that token gets the one of a row, of the last in the table, that says how long the text has gone so.
 """
 
 
@@ -54,6 +60,7 @@ def model_card(config: TrainConfig, metrics: dict[str, Any]) -> str:
     if config.model_name is None:
         ways = _TIMED * (config.positions == TIME) + _HEARD.lstrip("\n" * (config.positions == TIME)) * config.heard
         ways += _RELATED * (config.heard and config.related)
+        ways += _RECALLED * (config.heard and config.related and config.recalled)
         calling = (_CALLED + ways) * bool(ways)
     base = config.start or config.model_name or "from scratch, on the lexemes of the score text format, version 1"
     return f"""---

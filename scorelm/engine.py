@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from scorelm import recalled, related
+from scorelm import related
 from scorelm.errors import ConfigError
 from scorelm.safetensors import read_safetensors
 from scorelm.vocabulary import Vocabulary
@@ -45,9 +45,8 @@ class Engine:
         self.layers: int = config["num_hidden_layers"]
         self.size = self.hidden // self.heads  # of a head
         rows = related.rows_behind(str(folder), config)
-        self.heard, relates, recalls = rows  # rows
+        self.heard, relates, _ = rows  # what is recalled is told to nobody who writes
         self.tokens = config["vocab_size"] - sum(rows)
-        self.recalled_from = config["vocab_size"] - recalls if recalls else None
         self.related: related.Related | None = None
         if relates:
             self.related = related.Related(Vocabulary.read(folder).tokens)
@@ -66,8 +65,9 @@ class Engine:
         self.embedding = weights["gpt_neox.embed_in.weight"]  # (vocabulary, hidden)
         out = weights.get("embed_out.weight", weights.get("lm_head.weight", self.embedding))
         nothing = np.zeros((1 if self.related else 0, self.hidden), np.float32)  # of an interval to nothing
-        end = self.recalled_from or len(out)
-        out = np.concatenate([out[: self.tokens], out[self.tokens + self.heard : end], nothing, out[end:]])
+        behind = self.tokens + self.heard
+        rows = related.ROWS if self.related else 0
+        out = np.concatenate([out[: self.tokens], out[behind : behind + rows], nothing])
         self.into: list[tuple[Array, Array]] = []  # (3 hidden + intermediate, hidden): q, k, v, MLP
         self.out: list[tuple[Array, Array]] = []  # (hidden, hidden + intermediate)
         for number in range(self.layers):
@@ -92,10 +92,8 @@ class Engine:
     def embed(self, ids: Sequence[Any]) -> Array:
         """Ids, or ids and what is heard behind each, (rows,) or (rows, 1 + features) -> (rows, hidden)"""
         found = np.asarray(ids)
-        if found.ndim < 2:
-            return self.embedding[found]
-        out: Array = self.embedding[found[:, : recalled.READ]].sum(1)
-        return out
+        out: Array = self.embedding[found]
+        return out if found.ndim < 2 else out.sum(1)
 
     def session(self, rows: int, room: int) -> Session:
         """What is needed to write ``rows`` texts of at most ``room`` tokens beside each other."""
@@ -227,13 +225,10 @@ class Session:
         y += bias
         if engine.related is None:
             return y
-        count = engine.tokens + related.ROWS + 1
-        logits, shown = y[:, : engine.tokens], np.asarray(ids)
+        logits, said = y[:, : engine.tokens], y[:, engine.tokens :]
+        shown = np.asarray(ids)
         if shown.ndim == 2:
-            logits += engine.related.added(y[:, engine.tokens : count], shown[:, 1 : recalled.READ] - engine.tokens)
-            for token, number in recalled.columns(shown, engine.recalled_from) if engine.recalled_from else ():
-                rows = np.flatnonzero(number)
-                logits[rows, token[rows]] += y[rows, count - 1 + number[rows]]
+            logits += engine.related.added(said, shown[:, 1:] - engine.tokens)
         return logits
 
 

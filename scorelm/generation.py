@@ -20,6 +20,7 @@ from scorelm import underway
 from scorelm.bound.tokens import tokens_of_folder
 from scorelm.bound.walk import BoundTokens
 from scorelm.errors import ConfigError
+from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import END_OF_TEXT, joined
 from scorelm.notation.model import Score
 from scorelm.notation.plan import Plan
@@ -27,7 +28,6 @@ from scorelm.notation.positions import Clock
 from scorelm.notation.sound import Sound
 from scorelm.notation.writer import write
 from scorelm.readers import Reader, open_reader, token_of
-from scorelm.recalled import Listener
 from scorelm.related import rows_behind
 from scorelm.sampling import Sampling
 from scorelm.underway import Context, Text, Ways
@@ -71,7 +71,6 @@ class Student:
         rows = rows_behind(str(folder), config)
         self.hears = rows[0] > 0
         self.heard_from = config["vocab_size"] - sum(rows)  # the first row of what is heard
-        self.recalled_from = config["vocab_size"] - rows[2] if rows[2] else None
         self.vllm: VllmEngine | None = None
         if engine == "vllm":
             self.vllm = self._open_vllm(folder)
@@ -89,11 +88,9 @@ class Student:
             raise ConfigError(f'engine vllm: {error}; on a machine with a GPU: pip install "scorelm[vllm]"') from None
         return VllmEngine(folder, 2 * underway.CONTEXT)
 
-    def clock(self) -> Listener | Clock | None:
+    def clock(self) -> Clock | None:
         """What follows a text for the model; None where it asks for nothing of the music."""
-        if self.hears:
-            return Listener(self.heard_from, self.recalled_from)
-        return Clock() if self.timed else None
+        return Ear() if self.hears else Clock() if self.timed else None
 
     def measures(self, prompt: str | Plan = "|", *, seed: int, **options: Any) -> Iterator[str]:
         """Continue a text to its end; yields it piece by piece, each up to a "|", the prompt's measures first.
@@ -255,8 +252,8 @@ class Student:
             self.reader.copy(rows[0], row)
 
     def losses(self, text: str, bound: bool = False) -> list[float]:
-        """-log p of every token behind a text's first one and of its end, in nats: as the model is, not as it is
-        sampled. bound: of the tokens that may come alone; ValueError where the text is not sound."""
+        """-log p of every token behind a text's first one and of its end, in nats: as the model is that writes, which
+        recalls nothing, and not as it is sampled. bound: of the tokens that may come alone; ValueError where the text is not sound."""
         context = Context(self)
         context.read(text)
         context.append(self.tokens.end, (END_OF_TEXT,))

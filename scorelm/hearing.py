@@ -64,16 +64,17 @@ class RelatingHead(Head):
             return super().forward(x)
         nothing = self.weight.new_zeros(1, self.weight.shape[1])
         weight = [self.weight[: self.tokens], self.weight[self.relates], nothing]
-        if self.recalls is not None:
-            weight += [nothing, self.weight[self.recalls]]
+        recalls = self.recalls if ids.shape[-1] > recalled.READ else None  # it may be shown nothing of it
+        if recalls is not None:
+            weight += [nothing, self.weight[recalls]]
         said = torch.nn.functional.linear(x, torch.cat(weight)).flatten(0, -2)
         shown = ids[:, -x.shape[1] :].flatten(0, -2).long()
         count = self.tokens + related.ROWS + 1
         out = said[:, : self.tokens] + self.intervals().added(
             said[:, self.tokens : count], shown[:, 1 : recalled.READ] - self.tokens
         )
-        if self.recalls is not None:
-            for token, number in recalled.columns(shown, self.recalls.start):
+        if recalls is not None:
+            for token, number in recalled.columns(shown, recalls.start):
                 out = out.scatter_add(1, token[:, None], said[:, count:].gather(1, number[:, None]))
         return out.view(*x.shape[:-1], self.tokens)
 

@@ -7,8 +7,10 @@ which parts follow each other. Each length has a row of a table, with which the 
 (the match model of Mahoney's PAQ compressors; Grave et al., Improving Neural Language Models with a Continuous Cache,
 2017).
 
-    Recall     follows tokens; ``recalled`` are two tokens, and a row for each
-    Listener   all that a student is shown of a text: what is heard, and what is recalled
+A student that writes is not told: of what it has written itself it would say the same line on and on.
+
+    Recall    follows tokens; ``recalled`` are two tokens, and a row for each
+    columns   what is shown -> these
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from scorelm.notation.heard import FEATURES, Ear
+from scorelm.notation.heard import FEATURES
 
 RECALLS = "scorelm_recalled"  # of a model's config: the fingerprint of what it recalls
 OF_A_PART = (32, 24, 20, 16, 12, 10, 8, 6, 5, 4, 3)  # tokens that a stretch is long, at least
@@ -80,41 +82,6 @@ class Recall:
         while part >= len(self.parts):
             self.parts.append(_Stream(OF_A_PART, 1))
         return self.parts[part]
-
-
-class Listener:
-    """Shows a text to a student that hears, token by token.
-
-    heard_from: the first row of what is heard; recalled_from: of what is recalled, None where it recalls nothing
-    """
-
-    def __init__(self, heard_from: int, recalled_from: int | None) -> None:
-        self.heard_from, self.recalled_from = heard_from, recalled_from
-        self.ear = Ear()
-        self.recall = None if recalled_from is None else Recall()
-
-    def copy(self) -> Listener:
-        out = copy.copy(self)
-        out.ear, out.recall = self.ear.copy(), self.recall and self.recall.copy()
-        return out
-
-    def push(self, token: int | None, lexemes: Sequence[str]) -> float:
-        """A token and its lexemes; it is None where the student knows none for them. The position behind it."""
-        part, position = self.ear.here, 0.0
-        for lexeme in lexemes:
-            position = self.ear.push(lexeme)
-        if self.recall and token is not None:
-            self.recall.push(token, part)
-        return position
-
-    def shown(self) -> tuple[int, ...]:
-        """What stands beside the token that was pushed last, as ids of rows."""
-        heard = (self.heard_from + row for row in self.ear.heard())
-        if self.recall is None or self.recalled_from is None:
-            return tuple(heard)
-        token, number, other, its = self.recall.recalled(self.ear.here)
-        before = self.recalled_from - 1  # number 1 is the first row
-        return *heard, token, before + number, other, before + its
 
 
 def columns(shown: Any, recalled_from: int) -> list[tuple[Any, Any]]:

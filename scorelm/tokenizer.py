@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import END_OF_TEXT, LEXEME_PATTERN, PADDING, STRING_PATTERN
 from scorelm.notation.positions import positions_of_tokens
-from scorelm.recalled import Listener
+from scorelm.recalled import Recall
 from scorelm.vocabulary import JOINED_DURATIONS, JOINED_PITCHES, Vocabulary
 
 if TYPE_CHECKING:
@@ -90,12 +91,20 @@ class Tokens:
         if not self.heard:
             return np.array(ids, np.int32), self.positions(ids)
         tokens = self.vocabulary.tokens
-        listener = Listener(len(tokens), self.recalled_from)
+        ear, recall, first = Ear(), Recall(), len(tokens)
         positions: list[float] = []
         rows: list[tuple[int, ...]] = []
         for token in ids:
-            positions.append(listener.push(token, tokens[token]))
-            rows.append((token, *listener.shown()))
+            part = ear.here
+            for lexeme in tokens[token]:
+                position = ear.push(lexeme)
+            positions.append(position)
+            row = token, *(first + row for row in ear.heard())
+            if self.recalled_from is not None:
+                recall.push(token, part)
+                one, number, other, its = recall.recalled(ear.here)
+                row = *row, one, self.recalled_from - 1 + number, other, self.recalled_from - 1 + its
+            rows.append(row)
         return np.array(rows, np.int16), positions if self.timed else None
 
 

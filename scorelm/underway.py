@@ -15,6 +15,7 @@ from scorelm.bound.walk import Ids
 from scorelm.errors import ConfigError, FormatError
 from scorelm.guidance import KeyGuidance
 from scorelm.notation.canonical import Canonical
+from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import FINAL, cut, joined
 from scorelm.notation.plan import Plan
 from scorelm.notation.planned import lead, walk_of
@@ -23,7 +24,6 @@ from scorelm.notation.sound import Sound
 from scorelm.notation.transform import extract, strip
 from scorelm.notation.writer import write
 from scorelm.readers import Logits, Shown
-from scorelm.recalled import Listener
 from scorelm.sampling import Sampling
 from scorelm.ways import log_sum, successors
 
@@ -60,13 +60,11 @@ class Context:
     def append(self, token: int | None, lexemes: Sequence[str]) -> None:
         """A token, and the lexemes that it writes; it is None where the model knows none for them."""
         moment = 0.0
-        if isinstance(self.clock, Listener):
-            moment = self.clock.push(token, lexemes)
-        elif self.clock:
-            for lexeme in lexemes:
-                moment = self.clock.push(lexeme)
+        for lexeme in lexemes if self.clock else ():
+            moment = self.clock.push(lexeme)
         if token is not None:
-            self.ids.append((token, *self.clock.shown()) if isinstance(self.clock, Listener) else token)
+            heard = self.clock.heard() if isinstance(self.clock, Ear) else ()
+            self.ids.append((token, *(self.student.heard_from + row for row in heard)) if heard else token)
             self.positions.append(moment if self.student.timed else float(len(self.positions)))
 
     def shorten(self) -> None:

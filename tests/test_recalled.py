@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from scorelm.errors import ConfigError
 from scorelm.generation import Student
+from scorelm.likelihood import token_losses
 from scorelm.notation.lexemes import cut
 from scorelm.notation.reader import parse
 from scorelm.notation.transform import transpose
@@ -103,9 +104,13 @@ def test_what_is_recalled_is_likelier_by_its_row_alone(tiny_model: Path, tmp_pat
         assert differ == {int(t) for t in wanted}
 
 
-def test_the_engine_recalls_as_torch_does(tiny_model: Path) -> None:
-    ways = [Student(tiny_model, engine=engine).losses(AGAIN) for engine in ("numpy", "transformers")]
-    np.testing.assert_allclose(*ways, rtol=1e-3)
+def test_who_writes_recalls_nothing(tiny_model: Path) -> None:
+    model, tokens = load_model(str(tiny_model))
+    shown, where = tokens.shown([*tokens.encode(AGAIN), tokens.end])
+    untold = token_losses(model, shown[:, :READ], 1024, where).tolist()
+    for engine in ("numpy", "transformers"):
+        np.testing.assert_allclose(Student(tiny_model, engine=engine).losses(AGAIN), untold, rtol=1e-3)
+    assert not np.allclose(token_losses(model, shown, 1024, where).tolist(), untold, rtol=1e-3)
 
 
 def test_another_way_to_recall_is_refused(tiny_model: Path, tmp_path: Path) -> None:
