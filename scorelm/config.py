@@ -43,7 +43,7 @@ class TrainConfig:
     positions: str = "time"  # of a new model's tokens: "time" of the music, or "index" in the text
     heard: bool = True  # each token of a new model, or of start, stands with what is heard there (notation/heard.py)
     related: bool = True  # where it hears, pitches are judged by their intervals to that, too (related.py)
-    recalled: bool = True  # where it relates, it is told what came next where the text went so before (recalled.py)
+    recalled: bool = False  # it can be told what came next where the text went so before (recalled.py); see ``learn``
     rotary_share: float = 1.0  # of a head that turns with the position
     max_length: int = 1024  # a longer text is read in windows of this many tokens
     packing: bool = False  # several windows in a row, none of which sees another; pays on a GPU
@@ -72,7 +72,9 @@ class TrainConfig:
     workers: int = (
         0  # processes that cut all texts before training, for which a GPU would wait; 0: they are cut as they come
     )
-    learn: str = "all"  # or "intervals" or "recalled": their rows alone
+    learn: str = (
+        "all"  # or "intervals": their rows alone; or "recalled": rows for that, alone, where it has none yet new ones
+    )
     ahead: bool = False  # another process cuts texts while the model learns: as many batches, the same, sooner
     seed: int = 1
 
@@ -92,7 +94,7 @@ class TrainConfig:
         if self.add_layers and self.start is None:
             raise ConfigError("add_layers needs a start")
         relates = self.start and self.heard and self.related and not self.weight_decay
-        if self.learn != "all" and not (relates and (self.recalled or self.learn == "intervals")):
+        if self.learn != "all" and not relates:
             raise ConfigError(f"learn: {self.learn}: needs a start that hears and relates, and weight_decay 0")
         for name in ("dropout", "ema_decay", "min_lr_ratio", "part_subsets", "other_names"):
             if not 0 <= getattr(self, name) < 1:

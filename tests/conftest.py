@@ -69,7 +69,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     config = TrainConfig(
         output_dir=str(tmp_path_factory.mktemp("tiny") / "model"),
-        hidden_size=16, num_layers=1, num_heads=2, intermediate_size=32,
+        hidden_size=16, num_layers=1, num_heads=2, intermediate_size=32, recalled=True,
     )  # fmt: skip
     with torch.random.fork_rng():  # the same model, whichever tests came before
         torch.manual_seed(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,11 @@ def prepare_model(config: TrainConfig) -> tuple[Any, Tokens]:
         if config.learn != "all":
             head = model.get_output_embeddings()
             learn_alone(model, head.relates if config.learn == "intervals" else head.recalls)
-        return model, tokens
+        # what writes is not told what it has said, so that all else learns without
+        return model, tokens if config.learn == "recalled" else replace(tokens, recalled_from=None)
     if config.model_name is None:
         model, tokenizer = new_model(config)
-        return model, fitting("new", model, tokenizer)
+        return model, replace(fitting("new", model, tokenizer), recalled_from=None)
     model, tokens = _loaded(config)
     if config.extend_vocabulary:
         extend_vocabulary(model, tokens.tokenizer)
@@ -88,7 +90,7 @@ def started(config: TrainConfig) -> tuple[Any, Tokens]:
         raise ConfigError(f"{folder}: holds no model of train.py")
     model, tokens = load_model(folder)
     if config.heard:
-        begin(model, tokens.vocabulary.tokens, config.related, config.recalled)
+        begin(model, tokens.vocabulary.tokens, config.related, config.recalled or config.learn == "recalled")
         tokens = fitting(folder, model, tokens.tokenizer)
     if config.add_layers:
         deepen(model, config.add_layers)
