@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def main(options: argparse.Namespace) -> int:
     if options.steps < 1 or options.lr <= 0:
         raise ConfigError("--steps is 1 or more, --lr above 0")
     model, tokens = load_model(str(options.MODEL))
+    tokens = replace(tokens, recalled_from=None)  # what writes is not told what it has said
     leading = Leading(model, tokens.vocabulary)
     texts = []
     for folder in filter(None, (options.dataset, options.own, options.free)):
