@@ -72,9 +72,7 @@ class TrainConfig:
     workers: int = (
         0  # processes that cut all texts before training, for which a GPU would wait; 0: they are cut as they come
     )
-    learn: str = (
-        "all"  # or "intervals": their rows alone; or "recalled": rows for that, alone, where it has none yet new ones
-    )
+    learn: str = "all"  # or "intervals": their rows alone; or "recalled": rows for that alone, new ones where none are
     ahead: bool = False  # another process cuts texts while the model learns: as many batches, the same, sooner
     seed: int = 1
 

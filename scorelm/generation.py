@@ -253,7 +253,8 @@ class Student:
 
     def losses(self, text: str, bound: bool = False) -> list[float]:
         """-log p of every token behind a text's first one and of its end, in nats: as the model is that writes, which
-        recalls nothing, and not as it is sampled. bound: of the tokens that may come alone; ValueError where the text is not sound."""
+        recalls nothing, and not as it is sampled. bound: of the tokens that may come alone; ValueError where the text is
+        not sound."""
         context = Context(self)
         context.read(text)
         context.append(self.tokens.end, (END_OF_TEXT,))

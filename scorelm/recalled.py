@@ -15,7 +15,6 @@ A student that writes is not told: of what it has written itself it would say th
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Sequence
 from typing import Any
@@ -31,17 +30,15 @@ READ = 1 + len(FEATURES)  # columns that are read; behind them stand those of wh
 
 
 class _Stream:
-    """Tokens that follow each other, and what came last behind each stretch of them."""
+    """Tokens that follow each other, and what came last behind each stretch of them.
+
+    lengths: of the stretches, falling; first: the number of the first one's row
+    """
 
     def __init__(self, lengths: Sequence[int], first: int) -> None:
         self.lengths, self.first = lengths, first
         self.tokens: list[int] = []
         self.behind: dict[tuple[int, ...], int] = {}
-
-    def copy(self) -> _Stream:
-        out = copy.copy(self)
-        out.tokens, out.behind = list(self.tokens), dict(self.behind)
-        return out
 
     def push(self, token: int) -> None:
         for length in self.lengths:
@@ -63,11 +60,6 @@ class Recall:
     def __init__(self) -> None:
         self.parts: list[_Stream] = []
         self.text = _Stream(OF_THE_TEXT, 1 + len(OF_A_PART))
-
-    def copy(self) -> Recall:
-        out = copy.copy(self)
-        out.parts, out.text = [part.copy() for part in self.parts], self.text.copy()
-        return out
 
     def push(self, token: int, part: int) -> None:
         """A token of a part, from 0."""

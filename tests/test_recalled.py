@@ -56,7 +56,6 @@ def test_a_part_recalls_its_own() -> None:
 def test_all_that_is_recalled_came_behind_that_stretch(pushed: list[tuple[int, int]]) -> None:
     recall = Recall()
     for at, (token, part) in enumerate(pushed):
-        recall.copy().push(99, 1)  # a copy goes its own way
         token_of_part, number, *_ = recall.recalled(part)
         own = [t for t, p in pushed[:at] if p == part]
         found = (NOTHING, 0)
