@@ -44,6 +44,7 @@ _RELATED = """\
 _RECALLED = """\
 - It is told which token came last where the text went as it goes now (`scorelm/recalled.py`), by the last four columns:
   the logit of that token gets the one of a row, of the last in the table, that says how long the text has gone so.
+  Where it writes, it is not told, for of its own text it would say a line on and on.
 """
 
 
