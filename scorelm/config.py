@@ -92,7 +92,7 @@ class TrainConfig:
         if self.add_layers and self.start is None:
             raise ConfigError("add_layers needs a start")
         relates = self.start and self.heard and self.related and not self.weight_decay
-        if self.learn != "all" and not relates:
+        if self.learn in ("intervals", "recalled") and not relates:
             raise ConfigError(f"learn: {self.learn}: needs a start that hears and relates, and weight_decay 0")
         for name in ("dropout", "ema_decay", "min_lr_ratio", "part_subsets", "other_names"):
             if not 0 <= getattr(self, name) < 1:
