@@ -88,7 +88,7 @@ def test_a_model_is_told_it_in_every_key(tiny_model: Path) -> None:
         np.testing.assert_array_equal(moved, expected)
 
 
-def test_what_is_recalled_is_likelier_by_its_row_alone(tiny_model: Path, tmp_path: Path) -> None:
+def test_what_is_recalled_is_likelier_by_its_row_alone(tiny_model: Path) -> None:
     model, tokens = load_model(str(tiny_model))
     shown, where = (torch.tensor(x)[None] for x in tokens.shown(tokens.encode(AGAIN)))
     given = {"position_ids": where, "attention_mask": torch.ones_like(where, dtype=torch.long)}
