@@ -42,9 +42,10 @@ _RELATED = """\
   logits of intervals is added to those of pitches.
 """
 _RECALLED = """\
-- It is told which token came last where the text went as it goes now (`scorelm/recalled.py`), by the last four columns:
-  the logit of that token gets the one of a row, of the last in the table, that says how long the text has gone so.
-  Where it writes, it is not told, for of its own text it would say a line on and on.
+- It is told which token came last where the text went as it goes now, and so of its part at any height, and of its
+  rhythm (`scorelm/recalled.py`), by the last six columns: the logit of that token, or those of all pitches, get the one
+  of a row, of the last in the table, that says how long it has gone so. Where it writes, it is not told, for of its own
+  text it would say a line on and on.
 """
 
 

@@ -56,6 +56,7 @@ class RelatingHead(Head):
     lexemes: Sequence[Sequence[str]]  # of each token
     relates: slice  # rows
     recalls: slice | None = None
+    pitches: Sequence[bool]  # whether each token is one
     table: related.Related | None = None  # where the weights were last
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -74,8 +75,13 @@ class RelatingHead(Head):
             said[:, self.tokens : count], shown[:, 1 : recalled.READ] - self.tokens
         )
         if recalls is not None:
+            of_pitches = out.new_zeros(1)
             for token, number in recalled.columns(shown, recalls.start):
-                out = out.scatter_add(1, token[:, None], said[:, count:].gather(1, number[:, None]))
+                token, more = token[:, None], said[:, count:].gather(1, number[:, None])
+                any_pitch = token == recalled.ANY_PITCH
+                out = out.scatter_add(1, token, more.masked_fill(any_pitch, 0))
+                of_pitches = of_pitches + more * any_pitch
+            out = out + of_pitches * out.new_tensor(self.pitches)
         return out.view(*x.shape[:-1], self.tokens)
 
     def intervals(self) -> related.Related:
@@ -105,6 +111,7 @@ def hear(model: Any, tokens: Sequence[Sequence[str]]) -> None:
         head.relates = slice(*intervals)
         if getattr(model.config, RECALLS, None) is not None:
             head.recalls = slice(intervals[1], intervals[1] + recalled.ROWS)
+            head.pitches = [recalled.is_pitch(token) for token in tokens]
 
 
 def deafen(model: Any) -> None:

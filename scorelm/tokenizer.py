@@ -91,7 +91,7 @@ class Tokens:
         if not self.heard:
             return np.array(ids, np.int32), self.positions(ids)
         tokens = self.vocabulary.tokens
-        ear, recall, first = Ear(), Recall(), len(tokens)
+        ear, recall, first = Ear(), Recall(self.vocabulary), len(tokens)
         positions: list[float] = []
         rows: list[tuple[int, ...]] = []
         for token in ids:
@@ -102,8 +102,8 @@ class Tokens:
             row = token, *(first + row for row in ear.heard())
             if self.recalled_from is not None:
                 recall.push(token, part)
-                one, number, other, its = recall.recalled(ear.here)
-                row = *row, one, self.recalled_from - 1 + number, other, self.recalled_from - 1 + its
+                told = recall.recalled(ear.here)
+                row = *row, *(x + (self.recalled_from - 1) * (at % 2) for at, x in enumerate(told))
             rows.append(row)
         return np.array(rows, np.int16), positions if self.timed else None
 

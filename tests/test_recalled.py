@@ -15,59 +15,82 @@ from hypothesis import strategies as st
 from scorelm.errors import ConfigError
 from scorelm.generation import Student
 from scorelm.likelihood import token_losses
-from scorelm.notation.lexemes import cut
+from scorelm.notation.lexemes import PITCHES, cut
 from scorelm.notation.reader import parse
 from scorelm.notation.transform import transpose
 from scorelm.notation.writer import write
 from scorelm.pretrained import load_model
-from scorelm.recalled import NOTHING, OF_A_PART, OF_THE_TEXT, READ, ROWS, Recall
+from scorelm.recalled import ANY_PITCH, OF_A_PART, OF_RHYTHM, OF_THE_TEXT, READ, RECALLED, ROWS, Recall, is_pitch
 from scorelm.training.keys import Keys
+from scorelm.vocabulary import Vocabulary
 
 AGAIN = '|\nK0T4:4P"Soprano"cdef;P"Alto"EFGA|\n' + "gfed;GFED|\n" * 3
+VOCABULARY = Vocabulary.of_cut("lexemes")
+Told = tuple[str, int | None]  # a token and how long the stretch was
 
 
-def after(tokens: list[int], part: int = 0) -> tuple[int, int, int, int]:
-    recall = Recall()
-    for token in tokens:
-        recall.push(token, part)
-    return recall.recalled(part)
+def after(texts: list[tuple[str, int]], part: int = 0) -> list[Told]:
+    """By the text, by a part and by its rhythm; texts: and the part of each"""
+    recall = Recall(VOCABULARY)
+    for text, its in texts:
+        for lexeme in cut(text):
+            recall.push(VOCABULARY.ids[lexeme], its)
+    return named(recall.recalled(part))
+
+
+def named(told: tuple[int, ...]) -> list[Told]:
+    lengths = (None, *OF_THE_TEXT, *OF_A_PART, *OF_RHYTHM)
+    return [("".join(VOCABULARY.tokens[token]), lengths[number]) for token, number in zip(told[::2], told[1::2])]
+
+
+PITCH = "".join(VOCABULARY.tokens[ANY_PITCH])
+NO: Told = PITCH, None
 
 
 def test_it_is_what_came_last_behind_the_longest_stretch() -> None:
-    assert after([1, 2, 3]) == (0, NOTHING, 0, NOTHING)
-    token, number, other, its = after([1, 2, 3, 4, 1, 2, 3])
-    assert (token, OF_A_PART[number - 1]) == (4, 3) == (other, OF_THE_TEXT[its - 1 - len(OF_A_PART)])
-    assert after([1, 2, 3, 4, 1, 2, 3, 5, 1, 2, 3])[0] == 5, "the last time"
-    token, number, *_ = after([9, 1, 2, 3, 4, 7, 1, 2, 3, 5, 9, 1, 2, 3])
-    assert (token, OF_A_PART[number - 1]) == (4, 4), "the longest"
-    long = list(range(60))
-    assert after(long + long[:50])[:2] == (50, 1), "no longer than the longest length"
+    assert after([("CDE", 0)]) == [NO, NO, (PITCH, 2)], "but for a pitch, there is nothing that it knows"
+    assert after([("CDEFCDE", 0)])[0] == ("F", 3)
+    assert after([("CDEFCDEGCDE", 0)])[0] == ("G", 3), "the last time"
+    assert after([("ACDEFBCDEGACDE", 0)])[0] == ("F", 4), "the longest"
+    assert after([("".join(PITCHES[:100] + PITCHES[:80]), 0)])[0] == (PITCHES[80], 64), "no longer than the longest"
 
 
-def test_a_part_recalls_its_own() -> None:
-    recall = Recall()
-    for token, part in ((1, 0), (2, 0), (3, 0), (4, 0), (7, 1), (1, 0), (2, 0), (8, 1), (3, 0)):
-        recall.push(token, part)
-    assert recall.recalled(0)[0] == 4 and recall.recalled(0)[3] == NOTHING, "in the text they were apart"
-    assert recall.recalled(1)[1] == NOTHING == recall.recalled(5)[1]
+def test_a_part_recalls_its_own_at_any_height() -> None:
+    apart = [("GCD", 0), ("AA", 1), ("EFG", 0), ("B", 1), ("CDE", 0)]
+    assert after(apart)[:2] == [NO, ("F", 3)]
+    assert after([("CDEFG^FG^FEDEF", 0)])[1] == NO, "half a step is none"
+    assert after([("GCDEFAdef", 0)])[1] == NO
+    assert after([("GCDEF_ADEF", 0)])[1] == NO
+    assert after([("GCDEFcFGA", 0)])[1] == ("_B", 3), "a fourth higher"
+    assert after([("GCGGA" + "".join(letter + "'" * 4 for letter in "bebb"), 0)])[1] == NO, "it has no lexeme"
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1)), max_size=80))
-def test_all_that_is_recalled_came_behind_that_stretch(pushed: list[tuple[int, int]]) -> None:
-    recall = Recall()
-    for at, (token, part) in enumerate(pushed):
-        token_of_part, number, *_ = recall.recalled(part)
-        own = [t for t, p in pushed[:at] if p == part]
-        found = (NOTHING, 0)
-        for length in OF_A_PART:
-            behind = [
-                own[i] for i in range(length, len(own)) if length <= len(own) and own[i - length : i] == own[-length:]
-            ]
+def test_a_rhythm_is_recalled_in_any_part() -> None:
+    turns = [("qCiDEqF", 0), ("HC|", 0), ("qFiG", 1), ("G", 1)]
+    assert after(turns, 1)[2] == ("q", 5)
+    assert after(turns[:-1], 1)[2] == (PITCH, 4), "whichever"
+
+
+def test_letters_are_no_pitches() -> None:
+    assert after([('#"ABCABC', 0)])[1:] == [("A", 3), ("A", 3)]
+    assert after([('#"ABC"CDEF', 0)])[2][0] == PITCH
+    assert after([('"CDE"FCDE"CDE', 0)])[0] == ('"', 4)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["C", "D", "^F", "q", ";", '"']), st.integers(0, 1)), max_size=80))
+def test_all_that_is_recalled_came_behind_that_stretch(pushed: list[tuple[str, int]]) -> None:
+    recall = Recall(VOCABULARY)
+    text: list[str] = []
+    for lexeme, part in pushed:
+        found = NO
+        for length in OF_THE_TEXT:
+            behind = [text[i] for i in range(length, len(text)) if text[i - length : i] == text[-length:]]
             if behind:
-                found = (OF_A_PART.index(length) + 1, behind[-1])
+                found = behind[-1], length
                 break
-        assert (number, token_of_part) == found
-        recall.push(token, part)
+        assert named(recall.recalled(part))[0] == found
+        recall.push(VOCABULARY.ids[lexeme], part)
+        text.append(lexeme)
 
 
 def test_a_model_is_told_it_in_every_key(tiny_model: Path) -> None:
@@ -75,11 +98,11 @@ def test_a_model_is_told_it_in_every_key(tiny_model: Path) -> None:
     first = tokens.recalled_from
     assert first is not None
     shown, _ = tokens.shown(tokens.encode(AGAIN))
-    assert shown.shape[1] == READ + 4
+    assert shown.shape[1] == READ + 6
     lexemes = cut(AGAIN)
     right = [tokens.vocabulary.tokens[row[READ]] == (lexeme,) for row, lexeme in zip(shown, lexemes[1:])]
     assert all(right[-10:]), "the fourth measure is the third once more"
-    assert first - 1 <= shown[:, READ + 1].min() and shown[:, READ + 3].max() < first + ROWS
+    assert first - 1 <= shown[:, READ + 1].min() and shown[:, READ + 5].max() < first + ROWS
     for text in (AGAIN, AGAIN.replace("Soprano", "Abba cab Abba")):  # letters of a name stay in all keys
         shown, _ = tokens.shown(tokens.encode(text))
         moved = Keys(tokens.vocabulary, True, first).moved(shown, "M2")
@@ -96,11 +119,12 @@ def test_what_is_recalled_is_likelier_by_its_row_alone(tiny_model: Path) -> None
         told = model.eval()(input_ids=shown, **given).logits[0]
         shown[..., READ + 1 :: 2] = tokens.recalled_from - 1  # numbers of no row
         untold = model(input_ids=shown, **given).logits[0]
-    recalled = np.array(tokens.shown(tokens.encode(AGAIN))[0])[:, READ:]
-    for moment, (token, number, other, its) in enumerate(recalled):
-        differ = set(np.flatnonzero((told != untold)[moment].numpy()).tolist())
-        wanted = {t for t, n in ((token, number), (other, its)) if n >= tokens.recalled_from}
-        assert differ == {int(t) for t in wanted}
+    pitches = {number for number, token in enumerate(tokens.vocabulary.tokens) if is_pitch(token)}
+    for moment, row in enumerate(tokens.shown(tokens.encode(AGAIN))[0].tolist()):
+        wanted = {row[at] for at in RECALLED if row[at + 1] >= tokens.recalled_from}
+        if ANY_PITCH in wanted:
+            wanted = wanted - {ANY_PITCH} | pitches
+        assert set(np.flatnonzero((told != untold)[moment].numpy()).tolist()) == wanted
 
 
 def test_who_writes_recalls_nothing(tiny_model: Path) -> None:

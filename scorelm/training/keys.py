@@ -14,7 +14,7 @@ from scorelm.notation.lexemes import ACCIDENTALS, IDS
 from scorelm.notation.model import Pitch
 from scorelm.notation.pitches import LEXEME_OF, PITCH_OF
 from scorelm.notation.transform import interval_size, moved_pitch
-from scorelm.recalled import READ, ROWS
+from scorelm.recalled import RECALLED, ROWS
 from scorelm.tokenizer import Ids
 from scorelm.vocabulary import Vocabulary
 
@@ -58,8 +58,10 @@ class Keys:
         inside = behind != quotes  # a letter in a string is no pitch
         out: Ids = self.tables[interval][ids]
         (out[:, 0] if self.hears else out)[inside] = tokens[inside]
-        for column in (READ, READ + 2) if self.recalled_from else ():  # what may stand in the next place
+        for column in RECALLED if self.recalled_from else ():  # what may stand in the next place
             out[behind, column] = ids[behind, column]
+            unknown = out[:, column] == _LONG_WAY
+            out[unknown, column], out[unknown, column + 1] = 0, self.recalled_from - 1
         return out
 
     def _table(self, interval: str) -> Ids:
