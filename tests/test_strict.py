@@ -162,6 +162,23 @@ def test_of_a_text_whose_voices_go_as_they_like_the_end_counts_alone() -> None:
     assert walk.node.against == AWAY
 
 
+def test_of_a_text_whose_voices_go_as_they_like_singers_who_stay_together_count() -> None:
+    def against(before: str, begun: str) -> int:
+        walk = strict(Sound(before, at_most=9), before, leads=False)
+        for lexeme in cut(begun):
+            walk.push(lexeme)
+        return walk.node.against
+
+    eight = '|T4:4P"Soprano"icdefgfed;P"Alto"iCDEFGFED;P"Tenor"wE|'
+    assert against(eight, "icdefgfed;iCDE") == 3, "the ninth note, and those behind it"
+    assert against(eight, "icdefgfed;iCDEzhz;wC") == 3, "not those of others"
+    assert against(eight, "icdefgfed;iDDEFGFED") == 0, "it was left between"
+    assert against(eight, "icdefgfed;sCDEFGFED") == 1, "as long as they sing at the same time"
+    assert against(eight, "icdefgfed;wD;iCDEFGFED") == 0, "each by himself"
+    assert against(eight.replace("Alto", "Flute"), "icdefgfed;iCDE") == 0, "who plays, may"
+    assert against(eight + "icdefgfed;iCDEFGFED;wE|", "icdefgfed;iCDE") == 0, "so did what is given"
+
+
 def test_a_text_that_may_go_on_does_not_end_away_from_home() -> None:
     for last, may_end in (("C,", True), ("E,,", False)):
         walk = strict(Sound("|", measures=None, at_least=1, at_most=9))

@@ -7,7 +7,8 @@ against singers, instruments against instruments, which may play with a singer i
 sings one note at a time. Pitches are as written, transposing parts too.
 A rule that would leave no pitch is let go, triads first, then ranges; of the others the note counts (``against``). A text
 that may go on, and has not written ``PATIENCE`` measures, does not end away from home; else such an end counts, too, as
-it does in a text that is not led otherwise. Given notes are not judged.
+it does in a text that is not led otherwise. There counts, too, what a singer sings in octaves or unison with one above
+him, behind ``TOGETHER`` notes of it on end, which no given text may have. Given notes are not judged.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ NONE: Lexemes = frozenset()
 TRIADS = (4, -3)  # a major and a minor third over the root, on the line of fifths
 PATIENCE = 32  # measures: a text that has written so many may end where it will
 AWAY = 5  # notes: what an end counts that is not at home
+TOGETHER = 8  # notes
 NEAR = 1e-6  # quarters: times are sums of floats
 
 
@@ -48,8 +50,11 @@ def strict(
     leads: the whole rule; else the text ends at home, and its voices go as they like
     """
     voices = Voices(given, leads)
+    together = 0
     for lexeme in cut(before):
         voices = voices.push(lexeme)
+        together = max(together, voices.together)
+    voices.lets_together = together > TOGETHER
     voices.holds, voices.written = not begun, 0
     return sound.narrowed(lambda node: led(node, voices))
 
@@ -95,6 +100,8 @@ class Voices:
         self.holds = True  # the rule
         self.written = 0  # measures that it held in
         self.against = 0  # notes of this measure that were written against it
+        self.doubled: dict[tuple[Place, Place], int] = {}  # notes on end that a singer sang as one above him did
+        self.lets_together = False  # it was so in what is given
 
     def push(self, lexeme: str) -> Voices:
         out = copy.copy(self)
@@ -159,6 +166,21 @@ class Voices:
             notes = (*notes, Note(before.now, self.clock.now, pitch))
         self.lines = {**self.lines, self.place: notes}
         self.tied = self.fermata = False
+        if self._role(self.place) and notes[-1].onset > before.now - NEAR:
+            self.doubled = {**self.doubled, **dict(self._doubling(notes[-1]))}
+
+    def _doubling(self, own: Note) -> Iterator[tuple[tuple[Place, Place], int]]:
+        """How many notes on end, this one the last, the singer here sang as each one above him did."""
+        for place, notes in self.lines.items():
+            if place[0] < self.place[0] and self._role(place):
+                pair = self.place, place
+                alike = (abs(n.onset - own.onset) < NEAR and (n.semitones - own.semitones) % 12 == 0 for n in notes)
+                yield pair, any(alike) * (self.doubled.get(pair, 0) + 1)
+
+    @property
+    def together(self) -> int:
+        """Notes on end that the singer here sang as one above him did."""
+        return max((count for (own, _), count in self.doubled.items() if own == self.place), default=0)
 
     def kept(self, allowed: Lexemes) -> tuple[Lexemes, bool]:
         """Those of some lexemes that lead well; or all, and True, where no pitch does."""
@@ -295,7 +317,10 @@ class Led(Node):
 
     def push(self, lexeme: str) -> Node:
         voices = self.voices.push(lexeme)
-        voices.against += (self.lets_go and lexeme in PITCHES) + AWAY * (lexeme == FINAL and not voices.at_home())
+        if lexeme in PITCHES:
+            together = not (voices.leads or voices.lets_together) and voices.together > TOGETHER
+            voices.against += self.lets_go or together
+        voices.against += AWAY * (lexeme == FINAL and not voices.at_home())
         return led(self.node.push(lexeme), voices)
 
     def peek(self, lexeme: str) -> Lexemes:
