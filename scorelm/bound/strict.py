@@ -7,8 +7,8 @@ against singers, instruments against instruments, which may play with a singer i
 sings one note at a time. Pitches are as written, transposing parts too.
 A rule that would leave no pitch is let go, triads first, then ranges; of the others the note counts (``against``). A text
 that may go on, and has not written ``PATIENCE`` measures, does not end away from home; else such an end counts, too, as
-it does in a text that is not led otherwise. There counts, too, what a singer sings in octaves or unison with one above
-him, behind ``TOGETHER`` notes of it on end, which no given text may have. Given notes are not judged.
+it does in a text that is not led otherwise. In such a text a note counts, too, with which a singer goes on in octaves or
+unison with one above him, behind ``TOGETHER`` of them on end; not where what is given does so. Given notes are not judged.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def strict(
 
     before: the text up to where the walk stands; given: lines of which some notes stand there already, later in the text
     begun: whether some of the next measure is written; the rule holds behind it
-    leads: the whole rule; else the text ends at home, and its voices go as they like
+    leads: the whole rule; else the text ends at home, and its voices go as they like, but not on end together
     """
     voices = Voices(given, leads)
     together = 0
