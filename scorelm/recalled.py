@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scorelm.notation.heard import FEATURES, FIFTHS, STEPS
-from scorelm.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from scorelm.vocabulary import Vocabulary
 
 RECALLS = "scorelm_recalled"  # of a model's config: the fingerprint of what it recalls
 OF_THE_TEXT = (64, 32, 24, 16, 12, 8, 6, 4, 3)  # tokens that a stretch is long, at least
