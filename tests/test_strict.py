@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
 import numpy as np
@@ -15,7 +16,9 @@ from scorelm.bound.walk import Ids
 from scorelm.compose import Wish, generate
 from scorelm.errors import ConfigError
 from scorelm.generation import SHIPPED, Student
-from scorelm.notation.lexemes import FINAL, cut
+from scorelm.notation.lexemes import FINAL, LEXEMES, cut
+from scorelm.notation.plan import Plan
+from scorelm.notation.planned import walk_of
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import Sound, sound_problems
 from scorelm.sampling import Sampling
@@ -172,11 +175,24 @@ def test_of_a_text_whose_voices_go_as_they_like_singers_who_stay_together_count(
     eight = '|T4:4P"Soprano"icdefgfed;P"Alto"iCDEFGFED;P"Tenor"wE|'
     assert against(eight, "icdefgfed;iCDE") == 3, "the ninth note, and those behind it"
     assert against(eight, "icdefgfed;iCDEzhz;wC") == 3, "not those of others"
+    assert against(eight, "icde-e-efga;iCDE-E-EFGA") == 6, "a tied note once"
     assert against(eight, "icdefgfed;iDDEFGFED") == 0, "it was left between"
     assert against(eight, "icdefgfed;sCDEFGFED") == 1, "as long as they sing at the same time"
     assert against(eight, "icdefgfed;wD;iCDEFGFED") == 0, "each by himself"
     assert against(eight.replace("Alto", "Flute"), "icdefgfed;iCDE") == 0, "who plays, may"
     assert against(eight + "icdefgfed;iCDEFGFED;wE|", "icdefgfed;iCDE") == 0, "so did what is given"
+
+
+def test_given_singers_may_stay_together() -> None:
+    chance = random.Random(1)
+    both = '|\nT4:4P"Soprano"icdefgfed;P"Alto"iCDEFGFED|\n' + "icdefgfed;iCDEFGFED|\n" * 2
+    plan = Wish(given=both, parts=CHOIR).plan()
+    assert isinstance(plan, Plan)
+    walk, against = strict(walk_of(plan), leads=False), 0
+    while allowed := sorted(walk.allowed & {*LEXEMES[1:]} - {FINAL}):
+        walk.push(chance.choice(allowed))
+        against = max(against, walk.node.against)
+    assert against == 0
 
 
 def test_a_text_that_may_go_on_does_not_end_away_from_home() -> None:

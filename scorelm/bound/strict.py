@@ -36,7 +36,7 @@ NONE: Lexemes = frozenset()
 TRIADS = (4, -3)  # a major and a minor third over the root, on the line of fifths
 PATIENCE = 32  # measures: a text that has written so many may end where it will
 AWAY = 5  # notes: what an end counts that is not at home
-TOGETHER = 8  # notes
+TOGETHER = 8  # notes on end that singers may have in octaves or unison
 NEAR = 1e-6  # quarters: times are sums of floats
 
 
@@ -318,8 +318,11 @@ class Led(Node):
     def push(self, lexeme: str) -> Node:
         voices = self.voices.push(lexeme)
         if lexeme in PITCHES:
-            together = not (voices.leads or voices.lets_together) and voices.together > TOGETHER
-            voices.against += self.lets_go or together
+            voices.against += self.lets_go
+            if voices.together > max(TOGETHER, self.voices.together):  # not the next head of a tied note
+                given = len(self.allowed & PITCHES) < 2
+                voices.against += not (given or voices.leads or voices.lets_together)
+                voices.lets_together |= given
         voices.against += AWAY * (lexeme == FINAL and not voices.at_home())
         return led(self.node.push(lexeme), voices)
 
