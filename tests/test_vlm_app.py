@@ -166,6 +166,7 @@ def test_a_picture_is_read_changed_saved_and_asked_about(site: Site, visitor: An
         assert Path(download.value.path()).read_bytes().lstrip().startswith(start)
 
     page.get_by_text("Describe the rhythm.").click()
+    wait_for(page, "#question", "Describe the rhythm.")
     page.click("#ask")
     wait_for(page, "#facts", "Quarter notes are the most frequent")
     assert "staves: 1; measures: 3" in value(page, "#facts")
