@@ -100,9 +100,9 @@ class Recall:
         self.rhythm.push(its.rhythm, token if place is None else ANY_PITCH)
         self.quoted ^= token == self.quote
 
-    def recalled(self, part: int) -> tuple[int, ...]:
+    def recalled(self, part: int) -> list[tuple[int, int]]:
         """By the text, by the part in which the next token stands and by its rhythm: a token, in a rhythm it may be
-        ANY_PITCH, and the number of a row each; or 0 and NOTHING."""
+        ANY_PITCH, and the number of a row; or 0 and NOTHING."""
         its = self._part(part)
         step, number = its.stretches.recalled(its.melody)
         if isinstance(step, tuple):
@@ -110,7 +110,7 @@ class Recall:
             pitch = None if self.quoted else _PITCHES.get((its.place[0] + step[0], its.place[1] + step[1]))
             step = self.vocabulary.ids.get(pitch) if pitch else None
         said = self.text.recalled(self.line), (step, number), self.rhythm.recalled(its.rhythm)
-        return tuple(value for token, row in said for value in ((0, NOTHING) if token is None else (token, row)))
+        return [(0, NOTHING) if token is None else (token, row) for token, row in said]
 
     def _part(self, part: int) -> _Part:
         while part >= len(self.parts):

@@ -102,8 +102,8 @@ class Tokens:
             row = token, *(first + row for row in ear.heard())
             if self.recalled_from is not None:
                 recall.push(token, part)
-                told = recall.recalled(ear.here)
-                row = *row, *(x + (self.recalled_from - 1) * (at % 2) for at, x in enumerate(told))
+                for told, number in recall.recalled(ear.here):
+                    row = *row, told, self.recalled_from - 1 + number
             rows.append(row)
         return np.array(rows, np.int16), positions if self.timed else None
 

@@ -143,10 +143,20 @@ def test_a_model_that_learns_to_hear_says_at_first_what_it_said(tmp_path: Path, 
     np.testing.assert_allclose(deaf.losses(chorales[0]), hears.losses(chorales[0]), rtol=1e-2)
 
 
-def test_other_things_than_a_model_was_taught_are_refused(tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("scorelm_heard", "to hear other things"),
+        ("scorelm_related", "other intervals"),
+        ("scorelm_recalled", "to recall otherwise"),
+    ],
+)
+def test_other_things_than_a_model_was_taught_are_refused(
+    key: str, said: str, tiny_model: Path, tmp_path: Path
+) -> None:
     shutil.copytree(tiny_model, tmp_path / "model")
     path = tmp_path / "model" / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"scorelm_heard": "other"}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: "other"}))
     for load in (load_model, Student):
-        with pytest.raises(ConfigError, match="was taught to hear other things"):
+        with pytest.raises(ConfigError, match=f"was taught {said}"):
             load(str(tmp_path / "model"))

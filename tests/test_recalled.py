@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorelm.errors import ConfigError
 from scorelm.generation import Student
 from scorelm.likelihood import token_losses
 from scorelm.notation.lexemes import PITCHES, cut
@@ -38,9 +34,9 @@ def after(texts: list[tuple[str, int]], part: int = 0) -> list[Told]:
     return named(recall.recalled(part))
 
 
-def named(told: tuple[int, ...]) -> list[Told]:
+def named(told: list[tuple[int, int]]) -> list[Told]:
     lengths = (None, *OF_THE_TEXT, *OF_A_PART, *OF_RHYTHM)
-    return [("".join(VOCABULARY.tokens[token]), lengths[number]) for token, number in zip(told[::2], told[1::2])]
+    return [("".join(VOCABULARY.tokens[token]), lengths[number]) for token, number in told]
 
 
 PITCH = "".join(VOCABULARY.tokens[ANY_PITCH])
@@ -134,12 +130,3 @@ def test_who_writes_recalls_nothing(tiny_model: Path) -> None:
     for engine in ("numpy", "transformers"):
         np.testing.assert_allclose(Student(tiny_model, engine=engine).losses(AGAIN), untold, rtol=1e-3)
     assert not np.allclose(token_losses(model, shown, 1024, where).tolist(), untold, rtol=1e-3)
-
-
-def test_another_way_to_recall_is_refused(tiny_model: Path, tmp_path: Path) -> None:
-    shutil.copytree(tiny_model, tmp_path / "model")
-    path = tmp_path / "model" / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"scorelm_recalled": "other"}))
-    for load in (load_model, Student):
-        with pytest.raises(ConfigError, match="was taught to recall otherwise"):
-            load(str(tmp_path / "model"))

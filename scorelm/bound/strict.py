@@ -166,7 +166,7 @@ class Voices:
             notes = (*notes, Note(before.now, self.clock.now, pitch))
         self.lines = {**self.lines, self.place: notes}
         self.tied = self.fermata = False
-        if self._role(self.place) and notes[-1].onset > before.now - NEAR:
+        if self._role(self.place) and notes[-1].onset > before.now - NEAR:  # no next head of a tied note
             self.doubled = {**self.doubled, **dict(self._doubling(notes[-1]))}
 
     def _doubling(self, own: Note) -> Iterator[tuple[tuple[Place, Place], int]]:
