@@ -109,7 +109,7 @@ def files(names: list[Path]) -> list[Path]:
 def bits_behind(student: Student, given: str, whole: str) -> float:
     """What the tokens behind the given ones cost, the end of the text not counted."""
     known = len(student.tokens.encode(given))
-    return sum(student.losses(whole)[known - 1 : -1]) / math.log(2)
+    return sum(student.losses(whole, given=given)[known - 1 : -1]) / math.log(2)
 
 
 if __name__ == "__main__":

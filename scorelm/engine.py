@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from scorelm import related
+from scorelm import recalled, related
 from scorelm.errors import ConfigError
 from scorelm.safetensors import read_safetensors
 from scorelm.vocabulary import Vocabulary
@@ -45,11 +45,14 @@ class Engine:
         self.layers: int = config["num_hidden_layers"]
         self.size = self.hidden // self.heads  # of a head
         rows = related.rows_behind(str(folder), config)
-        self.heard, relates, _ = rows  # what is recalled is told to nobody who writes
+        self.heard, relates, recalls = rows
         self.tokens = config["vocab_size"] - sum(rows)
         self.related: related.Related | None = None
+        self.recalls = slice(config["vocab_size"] - recalls, config["vocab_size"])  # rows
         if relates:
-            self.related = related.Related(Vocabulary.read(folder).tokens)
+            tokens = Vocabulary.read(folder).tokens
+            self.related = related.Related(tokens)
+            self.pitches = np.array([recalled.is_pitch(token) for token in tokens], np.float32)
         self.epsilon = np.float32(config.get("layer_norm_eps", 1e-5))
         rope = config.get("rope_parameters") or {}
         turned = int(self.size * rope.get("partial_rotary_factor", config.get("rotary_pct", 0.25)))
@@ -67,7 +70,7 @@ class Engine:
         nothing = np.zeros((1 if self.related else 0, self.hidden), np.float32)  # of an interval to nothing
         behind = self.tokens + self.heard
         rows = related.ROWS if self.related else 0
-        out = np.concatenate([out[: self.tokens], out[behind : behind + rows], nothing])
+        out = np.concatenate([out[: self.tokens], out[behind : behind + rows], nothing, nothing, out[self.recalls]])
         self.into: list[tuple[Array, Array]] = []  # (3 hidden + intermediate, hidden): q, k, v, MLP
         self.out: list[tuple[Array, Array]] = []  # (hidden, hidden + intermediate)
         for number in range(self.layers):
@@ -90,10 +93,12 @@ class Engine:
         self.head = _behind_norm(out, np.zeros(len(out), np.float32), *norm)
 
     def embed(self, ids: Sequence[Any]) -> Array:
-        """Ids, or ids and what is heard behind each, (rows,) or (rows, 1 + features) -> (rows, hidden)"""
+        """Ids, or ids and what is heard behind each, (rows,) or (rows, 1 + features or more) -> (rows, hidden)"""
         found = np.asarray(ids)
-        out: Array = self.embedding[found]
-        return out if found.ndim < 2 else out.sum(1)
+        if found.ndim < 2:
+            return self.embedding[found]
+        out: Array = self.embedding[found[:, : recalled.READ]].sum(1)
+        return out
 
     def session(self, rows: int, room: int) -> Session:
         """What is needed to write ``rows`` texts of at most ``room`` tokens beside each other."""
@@ -218,17 +223,26 @@ class Session:
         return y
 
     def _logits(self, x: Array, ids: Sequence[Any] = ()) -> Array:
-        """(rows, hidden) -> (rows, tokens). ids: the tokens behind which x stands, with what is heard there"""
+        """(rows, hidden) -> (rows, tokens). ids: the tokens behind which x stands, with what is heard and recalled there"""
         engine = self.engine
         weight, bias = engine.head
         y: Array = _unit(x, engine.epsilon) @ weight.T
         y += bias
         if engine.related is None:
             return y
-        logits, said = y[:, : engine.tokens], y[:, engine.tokens :]
+        count = engine.tokens + related.ROWS + 1
+        logits, said, recalls = y[:, : engine.tokens], y[:, engine.tokens : count], y[:, count:]
         shown = np.asarray(ids)
         if shown.ndim == 2:
-            logits += engine.related.added(said, shown[:, 1:] - engine.tokens)
+            logits += engine.related.added(said, shown[:, 1 : recalled.READ] - engine.tokens)
+            rows = np.arange(len(shown))
+            for token, number in (
+                recalled.columns(shown, engine.recalls.start) if shown.shape[1] > recalled.READ else ()
+            ):
+                more = recalls[rows, number]
+                any_pitch = token == recalled.ANY_PITCH
+                logits[rows, token] += more * ~any_pitch
+                logits += (more * any_pitch)[:, None] * engine.pitches
         return logits
 
 

@@ -27,10 +27,12 @@ from scorelm.notation.plan import Plan
 from scorelm.notation.positions import Clock
 from scorelm.notation.sound import Sound
 from scorelm.notation.writer import write
-from scorelm.readers import Reader, open_reader, token_of
+from scorelm.readers import Reader, Shown, open_reader, token_of
+from scorelm.recalled import Recall
 from scorelm.related import rows_behind
 from scorelm.sampling import Sampling
 from scorelm.underway import Context, Text, Ways
+from scorelm.vocabulary import Vocabulary
 from scorelm.ways import log_sum
 
 if TYPE_CHECKING:
@@ -71,6 +73,8 @@ class Student:
         rows = rows_behind(str(folder), config)
         self.hears = rows[0] > 0
         self.heard_from = config["vocab_size"] - sum(rows)  # the first row of what is heard
+        self.recalled_from = config["vocab_size"] - rows[2] if rows[2] else None  # the first row of what is recalled
+        self.vocabulary = Vocabulary.read(folder) if rows[2] else None
         self.vllm: VllmEngine | None = None
         if engine == "vllm":
             self.vllm = self._open_vllm(folder)
@@ -91,6 +95,10 @@ class Student:
     def clock(self) -> Clock | None:
         """What follows a text for the model; None where it asks for nothing of the music."""
         return Ear() if self.hears else Clock() if self.timed else None
+
+    def recall(self) -> Recall | None:
+        """What tells the model of given music; None where it has not learnt to be told."""
+        return Recall(self.vocabulary) if self.vocabulary else None
 
     def measures(self, prompt: str | Plan = "|", *, seed: int, **options: Any) -> Iterator[str]:
         """Continue a text to its end; yields it piece by piece, each up to a "|", the prompt's measures first.
@@ -154,7 +162,7 @@ class Student:
         while rows:
             texts = [groups[row // tries].texts[row % tries] for row in rows]
             contexts = [text.context for text in texts]
-            logits = self.reader.step(rows, [c.ids[-1] for c in contexts], [c.positions[-1] for c in contexts])
+            logits = self.reader.step(rows, [c.last() for c in contexts], [c.positions[-1] for c in contexts])
             for row, text, found in zip(rows, texts, logits):
                 if not text.take(found):
                     groups[row // tries].texts[row % tries] = self._back(row, text)
@@ -221,7 +229,7 @@ class Student:
         for start in range(0, len(seeds), MOST_ROWS):
             contexts = [Context(self) for _ in seeds[start : start + MOST_ROWS]]
             for context in contexts:
-                context.read(prompt)
+                context.give(prompt)
             if len(contexts[0].ids) >= MOST_FREE:
                 raise ConfigError(f"the prompt has {len(contexts[0].ids)} tokens; --free writes {MOST_FREE} at most")
             walks = [self.tokens.free() for _ in contexts]
@@ -231,7 +239,7 @@ class Student:
             self._begin(rows, contexts[0], MOST_FREE)
             while rows:
                 going = [contexts[row] for row in rows]
-                logits = self.reader.step(rows, [c.ids[-1] for c in going], [c.positions[-1] for c in going])
+                logits = self.reader.step(rows, [c.last() for c in going], [c.positions[-1] for c in going])
                 for row, found in zip(rows, logits):
                     ids = walks[row].choices()
                     token = int(ids[sampling.choose(found[ids], chances[row])])
@@ -251,14 +259,22 @@ class Student:
         for row in rows[1:]:
             self.reader.copy(rows[0], row)
 
-    def losses(self, text: str, bound: bool = False) -> list[float]:
-        """-log p of every token behind a text's first one and of its end, in nats: as the model is that writes, which
-        recalls nothing, and not as it is sampled. bound: of the tokens that may come alone; ValueError where the text is
-        not sound."""
+    def losses(self, text: str, bound: bool = False, given: str = "") -> list[float]:
+        """-log p of every token behind a text's first one and of its end, in nats: as the model is that writes, and not
+        as it is sampled.
+
+        bound: of the tokens that may come alone; ValueError where the text is not sound
+        given: whole measures with which the text begins, of which it is told where it writes the next ones
+        """
         context = Context(self)
-        context.read(text)
-        context.append(self.tokens.end, (END_OF_TEXT,))
-        ids, where = context.ids, context.positions
+        context.recall = self.recall() if given else None
+        ids: list[Shown] = []
+        known = len(self.tokens.encode(given))
+        for at, (token, lexemes) in enumerate([*self.tokens.encode(text), (self.tokens.end, (END_OF_TEXT,))]):
+            context.append(token, lexemes, given=at < known)
+            if token is not None:
+                ids.append(context.last())
+        where = context.positions
         out: list[float] = []
         done, start = 1, 0
         walk = self.tokens.walk(Sound("|"), fresh=True) if bound else None

@@ -8,14 +8,16 @@ all pitches are one, in any part. Each length of each way has a row of a table, 
 that token is now (the match model of Mahoney's PAQ compressors; Grave et al., Improving Neural Language Models with a
 Continuous Cache, 2017).
 
-A student that writes is not told: of what it has written itself it would say the same line on and on.
+A student that writes is told of the music that it was given, and of nothing that it has written: of that it would say
+the same line on and on.
 
-    Recall    follows tokens; ``recalled`` is a token and a row for each way
+    Recall    follows tokens, and learns them; ``recalled`` is a token and a row for each way
     columns   what is shown -> these
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -46,9 +48,9 @@ class _Stretches:
         self.lengths, self.first = lengths, first
         self.behind: dict[tuple[Hashable, ...], Any] = {}
 
-    def push(self, line: list[Any], symbol: Hashable) -> None:
+    def push(self, line: list[Any], symbol: Hashable, learns: bool) -> None:
         """A symbol behind a line, which keeps no more of it than is asked for."""
-        for length in self.lengths:
+        for length in self.lengths if learns else ():
             if length <= len(line):
                 self.behind[tuple(line[-length:])] = symbol
         line.append(symbol)
@@ -73,6 +75,11 @@ class _Part:
         self.rhythm: list[Any] = []
         self.place: tuple[int, int] | None = None
 
+    def copy(self) -> _Part:
+        out = copy.copy(self)
+        out.melody, out.rhythm = list(self.melody), list(self.rhythm)
+        return out
+
 
 class Recall:
     """Follows a text token by token. A token that is several lexemes is no pitch."""
@@ -86,8 +93,8 @@ class Recall:
         self.rhythm = _Stretches(OF_RHYTHM, 1 + len(OF_THE_TEXT) + len(OF_A_PART))
         self.parts: list[_Part] = []
 
-    def push(self, token: int, part: int) -> None:
-        """A token of a part, from 0."""
+    def push(self, token: int, part: int, learns: bool = True) -> None:
+        """A token of a part, from 0. learns: it is recalled from now on"""
         its = self._part(part)
         place = None if self.quoted else _PLACES.get(self.vocabulary.tokens[token])
         step: Hashable = token
@@ -95,9 +102,9 @@ class Recall:
             if its.place is not None:
                 step = place[0] - its.place[0], place[1] - its.place[1]
             its.place = place
-        self.text.push(self.line, token)
-        its.stretches.push(its.melody, step)
-        self.rhythm.push(its.rhythm, token if place is None else ANY_PITCH)
+        self.text.push(self.line, token, learns)
+        its.stretches.push(its.melody, step, learns)
+        self.rhythm.push(its.rhythm, token if place is None else ANY_PITCH, learns)
         self.quoted ^= token == self.quote
 
     def recalled(self, part: int) -> list[tuple[int, int]]:
@@ -106,11 +113,23 @@ class Recall:
         its = self._part(part)
         step, number = its.stretches.recalled(its.melody)
         if isinstance(step, tuple):
-            assert its.place is not None  # there was one, or it were no step
-            pitch = None if self.quoted else _PITCHES.get((its.place[0] + step[0], its.place[1] + step[1]))
+            known = None if self.quoted else its.place
+            pitch = known and _PITCHES.get((known[0] + step[0], known[1] + step[1]))
             step = self.vocabulary.ids.get(pitch) if pitch else None
         said = self.text.recalled(self.line), (step, number), self.rhythm.recalled(its.rhythm)
         return [(0, NOTHING) if token is None else (token, row) for token, row in said]
+
+    def begin_anew(self) -> None:
+        """Follow another text, with what was learnt of this one."""
+        self.line, self.quoted = [], False
+        for part in self.parts:
+            part.melody, part.rhythm, part.place = [], [], None
+
+    def copy(self) -> Recall:
+        """One that goes on from here by itself. What was learnt belongs to both, and neither is to learn more."""
+        out = copy.copy(self)
+        out.line, out.parts = list(self.line), [part.copy() for part in self.parts]
+        return out
 
     def _part(self, part: int) -> _Part:
         while part >= len(self.parts):
@@ -121,6 +140,11 @@ class Recall:
 def is_pitch(token: Sequence[str]) -> bool:
     """Whether ANY_PITCH stands for it. token: its lexemes"""
     return tuple(token) in _PLACES
+
+
+def shown_of(said: Sequence[tuple[int, int]], recalled_from: int) -> tuple[int, ...]:
+    """``Recall.recalled`` as the columns that a model is shown. recalled_from: the first row"""
+    return tuple(column for token, number in said for column in (token, recalled_from - 1 + number))
 
 
 def columns(shown: Any, recalled_from: int) -> list[tuple[Any, Any]]:

@@ -16,7 +16,7 @@ import numpy as np
 from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import END_OF_TEXT, LEXEME_PATTERN, PADDING, STRING_PATTERN
 from scorelm.notation.positions import positions_of_tokens
-from scorelm.recalled import Recall
+from scorelm.recalled import Recall, shown_of
 from scorelm.vocabulary import JOINED_DURATIONS, JOINED_PITCHES, Vocabulary
 
 if TYPE_CHECKING:
@@ -102,8 +102,7 @@ class Tokens:
             row = token, *(first + row for row in ear.heard())
             if self.recalled_from is not None:
                 recall.push(token, part)
-                for told, number in recall.recalled(ear.here):
-                    row = *row, told, self.recalled_from - 1 + number
+                row = *row, *shown_of(recall.recalled(ear.here), self.recalled_from)
             rows.append(row)
         return np.array(rows, np.int16), positions if self.timed else None
 

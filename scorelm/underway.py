@@ -17,13 +17,15 @@ from scorelm.guidance import KeyGuidance
 from scorelm.notation.canonical import Canonical
 from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import FINAL, cut, joined
+from scorelm.notation.limits import ENOUGH, limits_of
 from scorelm.notation.plan import Plan
-from scorelm.notation.planned import lead, walk_of
+from scorelm.notation.planned import lead, tail, walk_of
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import Sound
 from scorelm.notation.transform import extract, strip
 from scorelm.notation.writer import write
 from scorelm.readers import Logits, Shown
+from scorelm.recalled import Recall, shown_of
 from scorelm.sampling import Sampling
 from scorelm.ways import log_sum, successors
 
@@ -38,27 +40,56 @@ MOST_LOST = 3.0  # nats: what the grammar may turn a measure from, at its first 
 LENIENCY = 1.2  # by which that grows each time
 AGAINST = 20.0  # nats: what a note counts that breaks the rule of strict voice leading, which left no other
 FITS = 8  # given measures behind the last that is written, which tell how well it fits; the model reads no others
+LONGER = 3  # times the longest given measure, in lexemes: one that is longer still is begun anew; no real one was
 FEW = 8  # more tokens than these may come wherever music may
 
 
 class Context:
     """What the model is shown: ids, with what is heard behind each where it hears, and where each stands in the music,
-    or in the row."""
+    or in the row; and what it is told of given music, where it recalls."""
 
     def __init__(self, student: Student) -> None:
         self.student = student
         self.ids: list[Shown] = []
         self.positions: list[float] = []
         self.clock = student.clock()
+        self.recall: Recall | None = None
+        self.told: tuple[int, ...] = ()  # behind the last id, to be shown with it
 
     def read(self, text: str) -> None:
-        """Only this from now on."""
+        """Only this from now on. What was given before is told of as it was."""
         self.ids, self.positions, self.clock = [], [], self.student.clock()
         for token, lexemes in self.student.tokens.encode(text):
-            self.append(token, lexemes)
+            self._append(token, lexemes)
 
-    def append(self, token: int | None, lexemes: Sequence[str]) -> None:
+    def give(self, text: str, later: str = "") -> None:
+        """Read a text that is told of from now on, and before it, where there is one, a text that comes later."""
+        self.recall = self.student.recall() if max(text.count("|"), later.count("|")) > 1 else None
+        if self.recall and later:
+            self._give(later)
+            self.recall.begin_anew()
+        self._give(text)
+
+    def _give(self, text: str) -> None:
+        self.ids, self.positions, self.clock = [], [], self.student.clock()
+        for token, lexemes in self.student.tokens.encode(text):
+            self.append(token, lexemes, given=True)
+
+    def append(self, token: int | None, lexemes: Sequence[str], given: bool = False) -> None:
         """A token, and the lexemes that it writes; it is None where the model knows none for them."""
+        part = self.clock.here if isinstance(self.clock, Ear) else 0
+        self._append(token, lexemes)
+        if self.recall and token is not None:
+            assert isinstance(self.clock, Ear) and self.student.recalled_from
+            self.recall.push(token, part, given)
+            self.told = shown_of(self.recall.recalled(self.clock.here), self.student.recalled_from)
+
+    def last(self) -> Shown:
+        """The last id, and what the model is told there."""
+        last = self.ids[-1]
+        return last if isinstance(last, int) else (*last, *self.told)
+
+    def _append(self, token: int | None, lexemes: Sequence[str]) -> None:
         moment = 0.0
         for lexeme in lexemes if self.clock else ():
             moment = self.clock.push(lexeme)
@@ -76,6 +107,7 @@ class Context:
     def copy(self) -> Context:
         out = copy.copy(self)
         out.clock = self.clock and self.clock.copy()
+        out.recall = self.recall and self.recall.copy()
         out.ids, out.positions = list(self.ids), list(self.positions)
         return out
 
@@ -140,14 +172,16 @@ class Text:
         text = lead(prompt) if isinstance(prompt, Plan) else prompt
         at = text.rfind("|") + 1
         begun = text[at:].strip()
-        given = write(parse(text[:at]))
+        score = parse(text[:at])
+        given = write(score)
         present = given.count("|") - 1
         if measures is not None and measures <= present:
             raise ConfigError(f"the prompt has {present} measures already, {measures} were asked for")
         bounds = measures, max(at_least, present + 1), present + MOST_MEASURES
         tokens = student.tokens
         plan = prompt if isinstance(prompt, Plan) else None
-        sound = walk_of(plan, *bounds) if plan else Sound(text[:at], *bounds, orderly=True)
+        self.limits = {} if begun else limits_of(plan.score if plan else score)  # the measure that is begun is sound
+        sound = walk_of(plan, *bounds) if plan else Sound(text[:at], *bounds, orderly=True, limits=self.limits)
         self.strict = strict
         self.guide = self._guide(given + begun, guidance)
         if strict or self.guide:
@@ -165,6 +199,8 @@ class Text:
         self.against = 0  # notes of this measure that break a rule
         self.barline: Text | None = None  # as the text was when this measure began
         self.whole = "|\n"  # as the model is shown it
+        sizes = [len(cut(measure)) for measure in given.split("|")[2:-1]]  # the first one has a head
+        self.longest = LONGER * max(sizes) if len(sizes) >= ENOUGH else None  # lexemes of a measure
         self.pieces = ["|\n"]  # as they come, with all that was given; those of the prompt are one
         for measure in given.split("|")[1:-1]:
             self._close(measure + "|")
@@ -177,7 +213,7 @@ class Text:
         self.waits = self.ended = False
         self.left: float = MOST_TOKENS if measures is None and not self.plan.closed else float("inf")  # tokens
         self.context = Context(student)
-        self.context.read(self._shown(self.whole, begun))
+        self.context.give(self._shown(self.whole, begun), tail(self.plan))
         if len(self.context.ids) >= CONTEXT and present:
             self.context.read(self._shown(self._last_measures(), begun))
         if len(self.context.ids) >= 2 * CONTEXT:
@@ -223,7 +259,8 @@ class Text:
         left = log_sum(found) - everything
         if not self._asked_for(ids):
             self.lost -= left
-        if self.again < self.most_again and self.lost > MOST_LOST * LENIENCY**self.again:
+        astray = self.lost > MOST_LOST * LENIENCY**self.again
+        if self.again < self.most_again and (astray or (self.longest and len(self.piece) > self.longest)):
             return False
         self.weight += left
         self.nats += everything - float(found[chosen])
@@ -312,7 +349,7 @@ class Text:
     def _end(self) -> None:
         """One measure is still to come, or more where ties lead into them."""
         measures = self.whole.count("|") - 1
-        sound = Sound(self.whole, measures + 1, orderly=True)
+        sound = Sound(self.whole, measures + 1, orderly=True, limits=self.limits)
         if self.strict or self.guide:
             sound = strictly(sound, self.whole, (), False, self.strict)
         self.walk = self.student.tokens.walk(sound, joined(self.piece))

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scorelm.generation import Student
 from scorelm.likelihood import token_losses
+from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import PITCHES, cut
 from scorelm.notation.reader import parse
 from scorelm.notation.transform import transpose
 from scorelm.notation.writer import write
 from scorelm.pretrained import load_model
-from scorelm.recalled import ANY_PITCH, OF_A_PART, OF_RHYTHM, OF_THE_TEXT, READ, RECALLED, ROWS, Recall, is_pitch
+from scorelm.recalled import (
+    ANY_PITCH,
+    OF_A_PART,
+    OF_RHYTHM,
+    OF_THE_TEXT,
+    READ,
+    RECALLED,
+    ROWS,
+    Recall,
+    is_pitch,
+    shown_of,
+)
+from scorelm.sampling import Sampling
 from scorelm.training.keys import Keys
 from scorelm.vocabulary import Vocabulary
 
@@ -123,10 +139,60 @@ def test_what_is_recalled_is_likelier_by_its_row_alone(tiny_model: Path) -> None
         assert set(np.flatnonzero((told != untold)[moment].numpy()).tolist()) == wanted
 
 
-def test_who_writes_recalls_nothing(tiny_model: Path) -> None:
+@pytest.mark.parametrize("engine", ["numpy", "transformers"])
+def test_who_writes_is_told_of_what_was_given_alone(tiny_model: Path, engine: str) -> None:
     model, tokens = load_model(str(tiny_model))
-    shown, where = tokens.shown([*tokens.encode(AGAIN), tokens.end])
-    untold = token_losses(model, shown[:, :READ], 1024, where).tolist()
-    for engine in ("numpy", "transformers"):
-        np.testing.assert_allclose(Student(tiny_model, engine=engine).losses(AGAIN), untold, rtol=1e-3)
-    assert not np.allclose(token_losses(model, shown, 1024, where).tolist(), untold, rtol=1e-3)
+    text = AGAIN + "gfed;GABc|\ngfed;GABc|\n"
+    ids = [*tokens.encode(text), tokens.end]
+    told, where = tokens.shown(ids)
+    student = Student(tiny_model, engine=engine)
+
+    def expected(shown: Any) -> list[float]:
+        return token_losses(model, shown, 1024, where).tolist()
+
+    np.testing.assert_allclose(student.losses(text), expected(told[:, :READ]), rtol=1e-3)
+    np.testing.assert_allclose(student.losses(text, given=text)[:-1], expected(told)[:-1], rtol=1e-3)
+    known = len(tokens.encode(AGAIN))
+    frozen = told.copy()
+    recall, ear = Recall(tokens.vocabulary), Ear()
+    for at, token in enumerate(ids):
+        part = ear.here
+        ear.push(tokens.vocabulary.tokens[token][0])
+        recall.push(token, part, at < known)
+        frozen[at, READ:] = shown_of(recall.recalled(ear.here), tokens.recalled_from)
+    found = student.losses(text, given=AGAIN)
+    np.testing.assert_allclose(found, expected(frozen), rtol=1e-3)
+    assert not np.allclose(found[known:], expected(told)[known:], rtol=1e-3), "of what it has written it is not told"
+
+
+def test_one_that_learns_no_more_goes_on_by_itself() -> None:
+    recall = Recall(VOCABULARY)
+    for lexeme in "FCDEFCDE":
+        recall.push(VOCABULARY.ids[lexeme], 0)
+    other = recall.copy()
+    for lexeme in "GABFCDE":
+        other.push(VOCABULARY.ids[lexeme], 0, learns=False)
+        other.push(VOCABULARY.ids["c"], 1, learns=False)
+    assert named(recall.recalled(0))[:2] == [("F", 4), ("F", 3)], "that place is where it was"
+    assert named(other.recalled(0))[:2] == [NO, ("F", 3)], "what was learnt before is told on"
+    assert named(other.recalled(1))[:2] == [NO, NO], "what comes now is not learnt"
+
+
+@pytest.mark.parametrize("engine", ["numpy", "transformers"])
+def test_a_text_goes_on_as_the_given_one_did(tiny_model: Path, tmp_path: Path, engine: str) -> None:
+    """A model that believes nothing but what it is told says the line on, also behind what it can see at once."""
+    model, tokens = load_model(str(tiny_model))
+    with torch.no_grad():
+        model.get_output_embeddings().weight.zero_()
+        model.gpt_neox.final_layer_norm.bias.fill_(1)
+        model.get_output_embeddings().weight[tokens.recalled_from :] = 2
+    folder = tmp_path / "believes"
+    shutil.copytree(tiny_model, folder)
+    model.save_pretrained(folder)
+    student = Student(folder, engine)
+    prompt = '|\nT4:4P"A"' + "CDEF|\nGABc|\ncBAG|\nFEDC|\n" * 2
+    likeliest = Sampling(temperature=0)
+    text = "".join(student.measures(prompt, seed=0, measures=13, sampling=likeliest))
+    assert text.split("|\n")[9:13] == text.split("|\n")[5:9]
+    untold = "".join(student.measures('|\nT4:4P"A"CDEF', seed=0, measures=3, sampling=likeliest))
+    assert untold.split("|\n")[2] not in text

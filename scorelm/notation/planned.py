@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from scorelm.notation.lexemes import cut
+from scorelm.notation.limits import limits_of
 from scorelm.notation.marks import spell_attribute, spell_string
 from scorelm.notation.model import Chord, Part, PartMeasure, Score, Time, timeline
 from scorelm.notation.plan import Frame, Plan, frames
@@ -27,7 +28,7 @@ from scorelm.notation.sound import (
 )  # fmt: skip
 from scorelm.notation.sound_voice import Voice
 from scorelm.notation.steps import Node, Pitch, only, union
-from scorelm.notation.transform import strip
+from scorelm.notation.transform import extract, strip
 from scorelm.notation.writer import write
 
 EVER = 10**6  # measures
@@ -52,6 +53,13 @@ def lead(plan: Plan) -> str:
     return write(strip(Score(plan.score.parts, plan.score.measures[: plan.lead])))
 
 
+def tail(plan: Plan) -> str:
+    """The text of the measures behind the last one in which something is written, where a plan gives such; else ""."""
+    count = len(plan.score.measures)
+    last = max((measure for measure, _ in plan.free), default=count)
+    return write(extract(strip(plan.score), (last + 2, count))) if last + 1 < count else ""
+
+
 def forced(lexemes: Sequence[str], then: Callable[[], Node]) -> Node:
     """Given lexemes, and what comes behind them."""
 
@@ -69,7 +77,7 @@ class Given(Grammar):
         self.unpitched = _unpitched(plan.score)
         count = len(self.frames)
         bounds = (count, count) if plan.closed else (max(at_least, count), at_most)
-        super().__init__(*bounds, MAX_PARTS, orderly=True)
+        super().__init__(*bounds, MAX_PARTS, orderly=True, limits=limits_of(plan.score))
 
     def text(self, piece: Piece) -> Node:
         if piece.measures > len(self.frames):

@@ -25,12 +25,11 @@ from scorelm.notation.lexemes import COMMON_PARTS, END_OF_TEXT, IDS, cut
 from scorelm.notation.model import Chord, Mark, Measure, PartMeasure, Time, timeline
 from scorelm.notation.reader import Reader, parse
 from scorelm.notation.scanner import END, MODES, Scanner
-from scorelm.notation.sound_voice import UNIT, Level, Voice, opening
+from scorelm.notation.sound_voice import ORDERLY, UNIT, Level, Limits, Voice, opening
 from scorelm.notation.state import State
 from scorelm.notation.steps import Lexemes, Local, Node, Pitch, end, only, union, within
 
 LONGEST_MEASURE = 32  # quarters
-MAX_VOICES = 4
 MOST_STAVES = 4  # of one part
 MAX_STRING = 40
 OPEN_AT_END = "the text ends while a tie or an ending is open"
@@ -77,7 +76,8 @@ class Sound:
     at_least, at_most: bounds of the number of measures where it is free
     excerpt: the text may end with ties and endings open, and without a final barline
     grammar: narrower rules, with bounds of their own
-    orderly: measures behind the first are counted on, none is longer than its metre
+    orderly: measures behind the first are counted on, none is longer than its metre; in none is a note tied on and on
+    limits: how much the voices of some parts, by their number, may hold
 
     Raises FormatError where the prompt breaks the format.
     """
@@ -92,11 +92,12 @@ class Sound:
         grammar: Grammar | None = None,
         excerpt: bool = False,
         orderly: bool = False,
+        limits: Mapping[int, Limits] = {},
     ) -> None:
         whole = prompt.rfind("|") + 1
         piece = begin(prompt[:whole] or "|")
         self.count = piece.measures  # whole measures
-        grammar = grammar or Grammar(measures or at_least, measures or at_most, max_parts, excerpt, orderly)
+        grammar = grammar or Grammar(measures or at_least, measures or at_most, max_parts, excerpt, orderly, limits)
         self._node = grammar.text(piece)
         self.allowed: Lexemes = self._node.allowed
         self._push_prompt(prompt, whole)
@@ -219,13 +220,20 @@ class Grammar:
     """The rules outside voices. Each takes what is known so far, and mostly ``follow``, what stands behind it."""
 
     def __init__(
-        self, at_least: int, at_most: int, max_parts: int, excerpt: bool = False, orderly: bool = False
+        self,
+        at_least: int,
+        at_most: int,
+        max_parts: int,
+        excerpt: bool = False,
+        orderly: bool = False,
+        limits: Mapping[int, Limits] = {},
     ) -> None:
         self.at_least = at_least
         self.at_most = at_most
         self.max_parts = max_parts
         self.excerpt = excerpt
         self.orderly = orderly
+        self.limits = limits
 
     def text(self, piece: Piece) -> Node:
         """Before a measure or the end of the text."""
@@ -417,7 +425,11 @@ class Grammar:
             first=place[2] == 0,
             over=frozenset() if piece.measures + 1 >= self.at_most else None,
             levels=(Level(int((piece.length or 4) * UNIT)),),
+            limits=self._limits(place[0]),
         )
+
+    def _limits(self, part: int) -> Limits:
+        return self.limits.get(part, ORDERLY if self.orderly else Limits())
 
     def _behind_voice(self, piece: Piece, place: Place) -> Node:
         """Another voice, another staff, another part, or the measure's end."""
@@ -428,7 +440,7 @@ class Grammar:
             behind = Node(STAFF, lambda _: self._voice(piece, (part, staff + 1, 0)))
         else:
             behind = self._behind_part(piece, part)
-        if number + 1 == MAX_VOICES:
+        if number + 1 >= self._limits(part).voices:
             return behind
 
         def step(lexeme: str) -> Node:

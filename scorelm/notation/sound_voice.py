@@ -19,6 +19,7 @@ UNIT = 1024  # ticks a quarter
 SMALLEST = UNIT // 32  # a 128th
 SHORTEST_TUPLET_UNIT = UNIT // 16
 MAX_CHORD = 6
+MAX_VOICES = 4  # of a staff
 MAX_GRACES = 8
 MAX_DEPTH = 2
 
@@ -33,6 +34,22 @@ FERMATA = frozenset(("H", "!inverted-fermata!"))
 CLEFS = frozenset(x for x, clef in CLEF_OF.items() if clef.line is not None or clef.sign == "percussion")
 GRACE_VALUES = frozenset("qist")
 TUPLET, TIE, CHORD, GRACES = only("]"), only("-"), only("+"), only("{")
+
+
+Awaited = tuple[tuple[Pitch, int], ...]
+
+
+class Limits(NamedTuple):
+    """How much may be written."""
+
+    notes: int = MAX_CHORD  # of a chord
+    ties: int = MAX_CHORD  # that begin at one
+    heads: int | None = None  # of a tied note in a measure; None: any number
+    voices: int = MAX_VOICES  # of a staff
+    shortest: int = SMALLEST  # value, in ticks as written, but where the time that is left asks for a shorter one
+
+
+ORDERLY = Limits(heads=2)  # thirty of a million notes of scores have more
 
 
 class Level(NamedTuple):
@@ -63,6 +80,8 @@ class Voice(NamedTuple):
     levels: tuple[Level, ...]
     clefs: Lexemes = CLEFS  # that may come
     filled: bool = False  # holds an event that is not a spacer
+    limits: Limits = Limits()
+    heads: tuple[int, ...] = ()  # in this measure, of each pitch that is pending; where they count, and there are some
 
     @property
     def left(self) -> int:
@@ -96,7 +115,7 @@ def behind(voice: Voice) -> Local:
 
 def _openers(voice: Voice, clef: bool, graces: bool, rest: bool) -> Lexemes:
     """What an event, or what stands before it, may begin with."""
-    fitting = _fitting(voice.left)
+    fitting = _fitting(voice.left, voice.limits.shortest)
     sets = [fitting - {voice.held}, FERMATA] if fitting else []
     if voice.held in fitting:
         sets += [_sounding(voice), _silent(voice)]
@@ -106,7 +125,7 @@ def _openers(voice: Voice, clef: bool, graces: bool, rest: bool) -> Lexemes:
         if rest and voice.levels[0].filled == 0:
             sets.append(only("Z"))
     if len(voice.levels) <= MAX_DEPTH:
-        sets.append(_tuplets(voice.left))
+        sets.append(_tuplets(voice.left, voice.limits.shortest))
     if clef and not voice.deep and voice.first:  # at one moment the first voice bears them
         sets.append(voice.clefs)
     return union(*sets)
@@ -129,7 +148,7 @@ def _begun(voice: Voice, lexeme: str, graces: bool) -> Local:
     if lexeme == "Z":
         return behind(voice.advance(voice.left))
     if lexeme in FERMATA:
-        fitting = _fitting(voice.left)
+        fitting = _fitting(voice.left, voice.limits.shortest)
         sounds = [_sounding(voice), _silent(voice) - {"y"}] if voice.held in fitting else []
         return Local(union(fitting - {voice.held}, *sounds), lambda x: _event(voice, x, True))
     return _event(voice, lexeme, False)
@@ -146,7 +165,8 @@ def _event(voice: Voice, lexeme: str, marked: bool) -> Local:
     after = voice.advance(VALUE_TICKS[voice.held], lexeme != "y")
     if lexeme in ("z", "y"):
         return behind(after)
-    return _note(after._replace(pending=()), voice.pending, 0, lexeme, -1)
+    heads = voice.heads or (0,) * len(voice.pending)
+    return _note(after._replace(pending=(), heads=()), tuple(zip(voice.pending, heads)), 0, lexeme, -1)
 
 
 def _sounding(voice: Voice) -> Lexemes:
@@ -164,14 +184,15 @@ def _silent(voice: Voice) -> Lexemes:
     return only("z") if alone else only("z", "y")
 
 
-def _note(voice: Voice, awaited: tuple[Pitch, ...], number: int, lexeme: str, low: int, spelled: int = 1) -> Local:
+def _note(voice: Voice, awaited: Awaited, number: int, lexeme: str, low: int, spelled: int = 1) -> Local:
     """Behind a lexeme of a chord's note; notes come from low to high, those that a tie leads to first.
 
     voice: as the chord leaves it, pending the ties that begin in it so far; number: of notes before this one
-    awaited: the pitches that a tie leads to; spelled: how many lexemes of such a pitch are written
+    awaited: the pitches that a tie leads to, and the heads that each has; spelled: how many lexemes of such a pitch are
+        written
     """
     if number < len(awaited):
-        pitch = awaited[number]
+        pitch, _ = awaited[number]
         if spelled < len(_spelled(pitch)):
             expected = _spelled(pitch)[spelled]
             return Local(only(expected), lambda x: _note(voice, awaited, number, x, low, spelled + 1))
@@ -183,22 +204,24 @@ def _note(voice: Voice, awaited: tuple[Pitch, ...], number: int, lexeme: str, lo
     return _noted(voice, awaited, number, lexeme, pitch)
 
 
-def _noted(
-    voice: Voice, awaited: tuple[Pitch, ...], number: int, lexeme: str, pitch: Pitch, tied: bool = False
-) -> Local:
+def _noted(voice: Voice, awaited: Awaited, number: int, lexeme: str, pitch: Pitch, tied: bool = False) -> Local:
     """Behind a note of a chord, or behind the tie that begins at it."""
     low = POSITION[lexeme]
     must_grow = number + 1 < len(awaited)
-    may_grow = must_grow or (number + 1 < MAX_CHORD and bool(_notes(low)))
+    may_grow = must_grow or (number + 1 < voice.limits.notes and bool(_notes(low)))
     inside = not voice.deep and voice.left > 0
-    may_tie = not tied and (inside or voice.over is None or pitch in voice.over)
+    heads = 1 + (awaited[number][1] if number < len(awaited) else 0)
+    limits = voice.limits
+    may_tie = not tied and heads != limits.heads and len(voice.pending) < limits.ties
+    may_tie = may_tie and (inside or voice.over is None or pitch in voice.over)
     over = behind(voice)
 
     def step(x: str) -> Local:
         if x == "-":
-            return _noted(voice._replace(pending=(*voice.pending, pitch)), awaited, number, lexeme, pitch, True)
+            tying = voice._replace(pending=(*voice.pending, pitch), heads=(*voice.heads, heads) if limits.heads else ())
+            return _noted(tying, awaited, number, lexeme, pitch, True)
         if x == "+":
-            first = only(_spelled(awaited[number + 1])[0]) if must_grow else _notes(low)
+            first = only(_spelled(awaited[number + 1][0])[0]) if must_grow else _notes(low)
             return Local(first, lambda y: _note(voice, awaited, number + 1, y, low))
         return over.step(x)
 
@@ -235,14 +258,15 @@ def _tuplet_unit(left: int, normal: int) -> int:
 
 
 @cache
-def _tuplets(left: int) -> Lexemes:
-    return frozenset(x for x, (_, normal) in SIMPLE_TUPLETS.items() if _tuplet_unit(left, normal))
+def _tuplets(left: int, shortest: int) -> Lexemes:
+    return frozenset(x for x, (_, normal) in SIMPLE_TUPLETS.items() if _tuplet_unit(left, normal) >= shortest)
 
 
 @cache
-def _fitting(left: int) -> Lexemes:
-    """The values that fit into what is left so that the rest can be filled too."""
-    return frozenset(x for x, ticks in VALUE_TICKS.items() if ticks <= left and (left - ticks) % SMALLEST == 0)
+def _fitting(left: int, shortest: int) -> Lexemes:
+    """The values that fit into what is left so that the rest can be filled too, with none that is shorter."""
+    unit = min(shortest, left & -left)
+    return frozenset(x for x, ticks in VALUE_TICKS.items() if ticks <= left and (left - ticks) % unit == 0)
 
 
 def _above(lexemes: Lexemes, more: Lexemes) -> list[Lexemes]:
