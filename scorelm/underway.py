@@ -10,6 +10,7 @@ import numpy as np
 
 from scorelm.analysis.lines import lines
 from scorelm.bound.lexemes import LexemeTokens
+from scorelm.bound.strict import PATIENCE
 from scorelm.bound.strict import strict as strictly
 from scorelm.bound.walk import Ids
 from scorelm.errors import ConfigError, FormatError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from scorelm.generation import Student
 
 MOST_MEASURES = 120  # that a continuation adds
+MOST_GUIDED = 64  # that one adds which is led
 MOST_TOKENS = 8192  # behind so many, a text that is asked for no length has one more measure
 CONTEXT = 1024  # tokens that the model looks back at most when a measure begins
 MOST_AGAIN = 20  # times that a measure is begun anew
@@ -40,7 +42,9 @@ MOST_LOST = 3.0  # nats: what the grammar may turn a measure from, at its first 
 LENIENCY = 1.2  # by which that grows each time
 AGAINST = 20.0  # nats: what a note counts that breaks the rule of strict voice leading, which left no other
 FITS = 8  # given measures behind the last that is written, which tell how well it fits; the model reads no others
-LONGER = 3  # times the longest given measure, in lexemes: one that is longer still is begun anew; no real one was
+LONGER = 3  # times the longest given measure, in lexemes: no real one was so long; it is begun anew, or soon full
+MORE = frozenset("+-&{")  # makes it longer still
+TO_AN_END = 0.5  # nats by which a final barline is likelier with each new measure behind PATIENCE of them
 FEW = 8  # more tokens than these may come wherever music may
 
 
@@ -177,13 +181,17 @@ class Text:
         present = given.count("|") - 1
         if measures is not None and measures <= present:
             raise ConfigError(f"the prompt has {present} measures already, {measures} were asked for")
-        bounds = measures, max(at_least, present + 1), present + MOST_MEASURES
+        least = max(at_least, present + 1)
+        bounds = measures, least, max(least, present + (MOST_GUIDED if guidance else MOST_MEASURES))
         tokens = student.tokens
         plan = prompt if isinstance(prompt, Plan) else None
         self.limits = {} if begun else limits_of(plan.score if plan else score)  # the measure that is begun is sound
         sound = walk_of(plan, *bounds) if plan else Sound(text[:at], *bounds, orderly=True, limits=self.limits)
         self.strict = strict
         self.guide = self._guide(given + begun, guidance)
+        self.given = present
+        led_to_an_end = guidance and measures is None and not self.plan.closed and isinstance(tokens, LexemeTokens)
+        self.final = tokens.single.get(FINAL) if led_to_an_end else None
         if strict or self.guide:
             sound = strictly(sound, text[:at], tuple(lines(strip(plan.score))) if plan else (), bool(begun), strict)
         try:
@@ -200,7 +208,9 @@ class Text:
         self.barline: Text | None = None  # as the text was when this measure began
         self.whole = "|\n"  # as the model is shown it
         sizes = [len(cut(measure)) for measure in given.split("|")[2:-1]]  # the first one has a head
-        self.longest = LONGER * max(sizes) if len(sizes) >= ENOUGH else None  # lexemes of a measure
+        known = len(sizes) >= ENOUGH and isinstance(tokens, LexemeTokens)
+        self.longest = LONGER * max(sizes) if known else None  # lexemes of a measure
+        self.plain = np.array([MORE.isdisjoint(lexemes) for lexemes in tokens.tokens]) if known else np.array([])
         self.pieces = ["|\n"]  # as they come, with all that was given; those of the prompt are one
         for measure in given.split("|")[1:-1]:
             self._close(measure + "|")
@@ -252,20 +262,32 @@ class Text:
             self.barline = self.another()
         self._judge()
         ids = self.walk.choices()
+        if self.longest is not None and len(self.piece) > self.longest:
+            if self.again < self.most_again:
+                return False
+            fewer = ids[self.plain[ids]]
+            ids = fewer if len(fewer) else ids
         found = logits[ids]
-        led = self.guide.guided(found, ids) if self.guide else found
+        led = self._led_to_an_end(self.guide.guided(found, ids) if self.guide else found, ids)
         chosen = self.sampling.choose(led, self.chance) if len(ids) > 1 else 0
         everything = log_sum(logits)
         left = log_sum(found) - everything
         if not self._asked_for(ids):
             self.lost -= left
-        astray = self.lost > MOST_LOST * LENIENCY**self.again
-        if self.again < self.most_again and (astray or (self.longest and len(self.piece) > self.longest)):
+        if self.again < self.most_again and self.lost > MOST_LOST * LENIENCY**self.again:
             return False
         self.weight += left
         self.nats += everything - float(found[chosen])
         self.push(int(ids[chosen]))
         return True
+
+    def _led_to_an_end(self, logits: Logits, ids: Ids) -> Logits:
+        """A text that goes on and on, as a model does that hardly knows such music, is drawn to its end."""
+        beyond = self.whole.count("|") - 1 - self.given - PATIENCE
+        if self.final is None or beyond <= 0:
+            return logits
+        out: Logits = logits + (TO_AN_END * beyond) * (ids == self.final)
+        return out
 
     def _judge(self) -> None:
         """Let notes count that break a rule: their measure is rather begun anew, and other ways are rather gone on with."""
