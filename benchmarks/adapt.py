@@ -4,6 +4,7 @@
 Of each score the first measures are given and the next ones judged, in bits a quarter note, every token of them counted:
 by the model as it is, which has the beginning before it, and by what it becomes when it learns that first.
 
+--later N tells it of so many measures behind those that are judged, too, as infer.py --rewrite does.
 --write has both write these measures, too (infer.py's settings, one seed), and says of the score itself and of what each
 wrote: how many of the measures stand among the given ones, rhythm and pitches, in any transposition; how many follow each
 other so at most; parallel fifths and octaves in 1000 pairs of voices that move together.
@@ -74,12 +75,14 @@ def main(options: argparse.Namespace) -> int:
             continue
         whole = write(extract(score, measures=(1, last)))
         given = "".join(bar + "|" for bar in whole.split("|")[: options.given + 1]) + "\n"
+        end = min(last + options.later, len(score.measures))
+        later = write(extract(score, measures=(last + 1, end))) if end > last else ""
         quarters = float(extract(score, measures=(options.given + 1, last)).quarters)
         started = time.process_time()
         with having_learnt(model, given) as folder:
             learnt = Student(folder)
         seconds = time.process_time() - started
-        bits = [bits_behind(one, given, whole) for one in (student, learnt)]
+        bits = [bits_behind(one, given, whole, later) for one in (student, learnt)]
         if options.write:
             found = [whole, *(generate(given, one, measures=last, seed=options.seed)[0] for one in (student, learnt))]
             for text, side in zip(found, written.values()):
@@ -106,10 +109,10 @@ def files(names: list[Path]) -> list[Path]:
     return [file for file in found if file.suffix in ENDINGS]
 
 
-def bits_behind(student: Student, given: str, whole: str) -> float:
+def bits_behind(student: Student, given: str, whole: str, later: str) -> float:
     """What the tokens behind the given ones cost, the end of the text not counted."""
     known = len(student.tokens.encode(given))
-    return sum(student.losses(whole, given=given)[known - 1 : -1]) / math.log(2)
+    return sum(student.losses(whole, given=given, later=later)[known - 1 : -1]) / math.log(2)
 
 
 if __name__ == "__main__":
@@ -118,6 +121,7 @@ if __name__ == "__main__":
     parser.add_argument("-m", "--model", help="default: as infer.py")
     parser.add_argument("--given", type=int, default=16, help="measures; default: 16")
     parser.add_argument("--judged", type=int, default=8, help="measures behind them; default: 8")
+    parser.add_argument("--later", type=int, default=0, help="measures behind those, which are given, too; default: 0")
     parser.add_argument("--write", action="store_true", help="have both write these measures, too")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     sys.exit(cli.run("adapt.py", lambda: main(parser.parse_args())))

@@ -259,15 +259,17 @@ class Student:
         for row in rows[1:]:
             self.reader.copy(rows[0], row)
 
-    def losses(self, text: str, bound: bool = False, given: str = "") -> list[float]:
+    def losses(self, text: str, bound: bool = False, given: str = "", later: str = "") -> list[float]:
         """-log p of every token behind a text's first one and of its end, in nats: as the model is that writes, and not
         as it is sampled.
 
         bound: of the tokens that may come alone; ValueError where the text is not sound
         given: whole measures with which the text begins, of which it is told where it writes the next ones
+        later: a text of measures that stand behind this one's, of which it is told, too
         """
         context = Context(self)
-        context.recall = self.recall() if given else None
+        context.give("", later)
+        context.recall = context.recall or (self.recall() if given else None)
         ids: list[Shown] = []
         known = len(self.tokens.encode(given))
         for at, (token, lexemes) in enumerate([*self.tokens.encode(text), (self.tokens.end, (END_OF_TEXT,))]):

@@ -67,9 +67,9 @@ class Context:
             self._append(token, lexemes)
 
     def give(self, text: str, later: str = "") -> None:
-        """Read a text that is told of from now on, and before it, where there is one, a text that comes later."""
+        """Read a text that is told of from now on. later: one that is told of, too, and is not read, for it comes later"""
         self.recall = self.student.recall() if max(text.count("|"), later.count("|")) > 1 else None
-        if self.recall and later:
+        if self.recall:
             self._give(later)
             self.recall.begin_anew()
         self._give(text)

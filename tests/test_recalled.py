@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scorelm.compose import generate
 from scorelm.generation import Student
 from scorelm.likelihood import token_losses
 from scorelm.notation.heard import Ear
@@ -178,21 +179,34 @@ def test_one_that_learns_no_more_goes_on_by_itself() -> None:
     assert named(other.recalled(1))[:2] == [NO, NO], "what comes now is not learnt"
 
 
-@pytest.mark.parametrize("engine", ["numpy", "transformers"])
-def test_a_text_goes_on_as_the_given_one_did(tiny_model: Path, tmp_path: Path, engine: str) -> None:
-    """A model that believes nothing but what it is told says the line on, also behind what it can see at once."""
+def believer(tiny_model: Path, folder: Path) -> Path:
+    """A model that believes nothing but what it is told."""
     model, tokens = load_model(str(tiny_model))
     with torch.no_grad():
         model.get_output_embeddings().weight.zero_()
         model.gpt_neox.final_layer_norm.bias.fill_(1)
         model.get_output_embeddings().weight[tokens.recalled_from :] = 2
-    folder = tmp_path / "believes"
     shutil.copytree(tiny_model, folder)
     model.save_pretrained(folder)
-    student = Student(folder, engine)
+    return folder
+
+
+@pytest.mark.parametrize("engine", ["numpy", "transformers"])
+def test_a_text_goes_on_as_the_given_one_did(tiny_model: Path, tmp_path: Path, engine: str) -> None:
+    student = Student(believer(tiny_model, tmp_path / "believes"), engine)
     prompt = '|\nT4:4P"A"' + "CDEF|\nGABc|\ncBAG|\nFEDC|\n" * 2
     likeliest = Sampling(temperature=0)
     text = "".join(student.measures(prompt, seed=0, measures=13, sampling=likeliest))
     assert text.split("|\n")[9:13] == text.split("|\n")[5:9]
     untold = "".join(student.measures('|\nT4:4P"A"CDEF', seed=0, measures=3, sampling=likeliest))
     assert untold.split("|\n")[2] not in text
+
+
+def test_what_is_written_anew_goes_as_it_does_later(tiny_model: Path, tmp_path: Path) -> None:
+    student = Student(believer(tiny_model, tmp_path / "believes"))
+    text = '|\nT4:4P"A"CDEF|\ncccc|\ncBAG|\nCDEF|\nGABe|\ncBAG|\n'
+    (found,) = generate(text, student, rewrite="2-2", tries=1, temperature=0, seed=0)
+    assert found == text.replace("cccc", "GABe")
+    known, later = '|\nT4:4P"A"CDEF|\n', '|\nT4:4P"A"CDEF|\nGABe|\n'
+    untold, told = (sum(student.losses(known + "GABe|\n", given=known, later=x)) for x in ("", later))
+    assert told < untold - 1
