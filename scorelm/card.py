@@ -44,8 +44,8 @@ _RELATED = """\
 _RECALLED = """\
 - It is told which token came last where the text went as it goes now, and so of its part at any height, and of its
   rhythm (`scorelm/recalled.py`), by the last six columns: the logit of that token, or those of all pitches, get the one
-  of a row, of the last in the table, that says how long it has gone so. Where it writes, it is not told, for of its own
-  text it would say a line on and on.
+  of a row, of the last in the table, that says how long it has gone so. Where it writes, it is told so of the music that
+  it was given, and not of its own: of that it would say a line on and on.
 """
 
 

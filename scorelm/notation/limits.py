@@ -1,8 +1,8 @@
 """How much the voices of a part may hold that goes on: what the music before held, and a little more.
 
 A model that goes on with music that it hardly knows falls into ways that feed themselves: a chord is tied, so the next one
-has to hold its notes and one more, and is tied again. Of later measures of real songs, quartets and vocal polyphony (their
-first twelve given) less than one part in a hundred holds more than this; of a model's measures that went astray, all.
+has to hold its notes and one more, and is tied again. Where twelve measures are given, 1.5 in a hundred later ones of a
+part hold more than this in songs and quartets, 2.4 in chorales, .3 in vocal polyphony.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ ENOUGH = 4  # measures in which a part is heard: of one that is heard in fewer n
 
 
 def limits_of(score: Score) -> dict[int, Limits]:
-    """Of each part of which enough is known: chords with a note more, and a tie more, a voice more in a staff, values
-    half as short."""
+    """Of each part of which enough is known: a note more in a chord, a voice more in a staff, values half as short; ties
+    of as many notes at once."""
     return {number: found for number in range(len(score.parts)) if (found := _limits(score, number))}
 
 
