@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,7 @@ def having_learnt(folder: Path, text: str) -> Iterator[Path]:
 
     logging.disable_progress_bar()
     model, tokens = load_model(str(folder))
+    tokens = replace(tokens, recalled_from=None)  # told, it would learn less of what it is told of
     adapting = Adapting(model, tokens, LENGTH)
     for interval in PASSES if hasattr(model.config, "scorelm_vocabulary") else ("P1",) * len(PASSES):
         adapting.read(tokens.encode(text), (interval,), to_the_end=True)
