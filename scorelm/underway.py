@@ -19,6 +19,7 @@ from scorelm.notation.canonical import Canonical
 from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import FINAL, cut, joined
 from scorelm.notation.limits import ENOUGH, limits_of
+from scorelm.notation.model import Part
 from scorelm.notation.plan import Plan
 from scorelm.notation.planned import lead, tail, walk_of
 from scorelm.notation.reader import parse
@@ -43,6 +44,7 @@ LENIENCY = 1.2  # by which that grows each time
 AGAINST = 20.0  # nats: what a note counts that breaks the rule of strict voice leading, which left no other
 FITS = 8  # given measures behind the last that is written, which tell how well it fits; the model reads no others
 LONGER = 3  # times the longest given measure, in lexemes: no real one was so long; it is begun anew, or soon full
+SHORT = 24  # lexemes in each staff, which any measure may have
 MORE = frozenset("+-&{")  # makes it longer still
 TO_AN_END = 0.5  # nats by which a final barline is likelier with each new measure behind PATIENCE of them
 FEW = 8  # more tokens than these may come wherever music may
@@ -207,10 +209,9 @@ class Text:
         self.against = 0  # notes of this measure that break a rule
         self.barline: Text | None = None  # as the text was when this measure began
         self.whole = "|\n"  # as the model is shown it
-        sizes = [len(cut(measure)) for measure in given.split("|")[2:-1]]  # the first one has a head
-        known = len(sizes) >= ENOUGH and isinstance(tokens, LexemeTokens)
-        self.longest = LONGER * max(sizes) if known else None  # lexemes of a measure
-        self.plain = np.array([MORE.isdisjoint(lexemes) for lexemes in tokens.tokens]) if known else np.array([])
+        later = tail(self.plan)
+        self.longest = self._longest((given, later), (plan.score if plan else score).parts)  # lexemes of a measure
+        self.plain = np.array([MORE.isdisjoint(x) for x in tokens.tokens] if isinstance(tokens, LexemeTokens) else [])
         self.pieces = ["|\n"]  # as they come, with all that was given; those of the prompt are one
         for measure in given.split("|")[1:-1]:
             self._close(measure + "|")
@@ -223,11 +224,18 @@ class Text:
         self.waits = self.ended = False
         self.left: float = MOST_TOKENS if measures is None and not self.plan.closed else float("inf")  # tokens
         self.context = Context(student)
-        self.context.give(self._shown(self.whole, begun), tail(self.plan))
+        self.context.give(self._shown(self.whole, begun), later)
         if len(self.context.ids) >= CONTEXT and present:
             self.context.read(self._shown(self._last_measures(), begun))
         if len(self.context.ids) >= 2 * CONTEXT:
             self.context.shorten()
+
+    def _longest(self, given: Sequence[str], parts: Sequence[Part]) -> int | None:
+        """How many lexemes a measure may have, by the given ones; None where they are few."""
+        sizes = [len(cut(measure)) for text in given for measure in text.split("|")[2:-1]]  # a first one has a head
+        if len(sizes) < ENOUGH or not isinstance(self.student.tokens, LexemeTokens):
+            return None
+        return max(LONGER * max(sizes), SHORT * sum(part.staves for part in parts))
 
     def _guide(self, before: str, strength: float) -> KeyGuidance | None:
         """What leads a text to the key that it says; none where what is given is in another one."""

@@ -76,6 +76,7 @@ def test_a_measure_far_longer_than_any_given_one_is_begun_anew(
     student = Student(tiny_model)
     prompt = '|\nT4:4P"A"' + "wC|\n" * 5
     monkeypatch.setattr(underway, "MOST_LOST", 1e9)
+    monkeypatch.setattr(underway, "SHORT", 0)
 
     def longest(again: int) -> float:
         texts = ["".join(student.measures(prompt, seed=seed, measures=8, again=again)) for seed in range(4)]
