@@ -17,7 +17,7 @@ ENOUGH = 4  # measures in which a part is heard: of one that is heard in fewer n
 
 
 def limits_of(score: Score) -> dict[int, Limits]:
-    """Of each part of which enough is known: a note more in a chord, a voice more in a staff, values half as short; ties
+    """Of each part of which enough is known: a note more in a chord, a voice more in a staff, half of the shortest value; ties
     of as many notes at once."""
     return {number: found for number in range(len(score.parts)) if (found := _limits(score, number))}
 
