@@ -235,10 +235,9 @@ class Session:
         shown = np.asarray(ids)
         if shown.ndim == 2:
             logits += engine.related.added(said, shown[:, 1 : recalled.READ] - engine.tokens)
+        if shown.ndim == 2 and shown.shape[1] > recalled.READ:
             rows = np.arange(len(shown))
-            for token, number in (
-                recalled.columns(shown, engine.recalls.start) if shown.shape[1] > recalled.READ else ()
-            ):
+            for token, number in recalled.columns(shown, engine.recalls.start):
                 more = recalls[rows, number]
                 any_pitch = token == recalled.ANY_PITCH
                 logits[rows, token] += more * ~any_pitch

@@ -78,8 +78,8 @@ def test_a_measure_far_longer_than_any_given_one_is_begun_anew(
     monkeypatch.setattr(underway, "MOST_LOST", 1e9)
     monkeypatch.setattr(underway, "SHORT", 0)
 
-    def longest(again: int) -> float:
+    def lexemes(again: int) -> int:
         texts = ["".join(student.measures(prompt, seed=seed, measures=8, again=again)) for seed in range(4)]
         return sum(len(cut(measure)) for text in texts for measure in text.split("|")[6:-1])
 
-    assert longest(20) < 0.7 * longest(0)
+    assert lexemes(20) < 0.7 * lexemes(0)
