@@ -1,12 +1,13 @@
-"""Key guidance: a text is led back to the key that it says.
+"""Guidance: a text is led back to the key that it says, and those who sing it go each their own way.
 
 A model that was taught measure by measure forgets where home is: what begins in a minor goes on in C. Here a small judge
 listens beside it, who knows nothing but how often each degree of a major and of a minor key is sung, and tells which key
 the last notes are likely in (naive Bayes). A pitch is made likelier by what it would say for the key that is asked for,
 less what it says for those that are heard: music that is at home is let alone, and the farther it has gone, the more it is
-drawn back. It is guidance by a discriminator (Yang & Klein, FUDGE, 2021), token by token.
+drawn back. It is guidance by a discriminator (Yang & Klein, FUDGE, 2021), token by token. And where several sing, what
+strict voice leading would refuse them (``bound.strict``) is made less likely: Bach writes it, too, but seldom.
 
-How likely a pitch is together with all others does not change, so that values, rests and barlines come as the model
+How likely all pitches are together does not change, so that values, rests and barlines come as the model
 means them.
 """
 
@@ -18,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from scorelm.analysis.lines import Line
+from scorelm.analysis.voice_leading import voice_leading
 from scorelm.bound.home import SIGNATURES, Home, fifths_of, pitch_of
 from scorelm.notation.lexemes import cut
 from scorelm.notation.pitches import ALTER_OF, PITCH_OF
@@ -31,6 +34,8 @@ SELDOM = 3e-4  # of all others
 PROFILES = {"major": MAJOR, "ionian": MAJOR, "minor": MINOR, "aeolian": MINOR}
 
 LISTENS = 32  # notes: behind so many a note counts half
+FORBIDDEN = 1.0  # nats by which a pitch is less likely that strict voice leading refuses, times the strength
+TOGETHER = 0.05  # of the pairs of voices that move together: where more are parallel in given music, so it is meant
 DEPENDENCE = 0.3  # what a note counts: its neighbours say much of the same
 
 _LOWEST, _HIGHEST = -15, 20  # pitches on the line of fifths
@@ -50,8 +55,14 @@ _LIKELY = np.array([_logs(PROFILES[mode], signature) for signature, mode in KEYS
 _SHARES = np.exp(_LIKELY)
 
 
-class KeyGuidance:
-    """Follows a text by its lexemes, and leads it where a major or minor key is said.
+def are_parallel(given: Sequence[Line]) -> bool:
+    """Whether the voices of given music move in fifths or octaves so often that those to come may."""
+    found = voice_leading(given)
+    return found["fifths"] + found["octaves"] > max(2, TOGETHER * found["moving_pairs"])
+
+
+class Guidance:
+    """Follows a text by its lexemes, and leads it home where a major or minor key is said.
 
     tokens: the lexemes of each; those that end with a pitch are guided
     strength: 1 is what the judge's odds say, 0 leaves the model as it is
@@ -70,7 +81,7 @@ class KeyGuidance:
         self.part = 0
         self.elsewhere: frozenset[int] = frozenset()  # parts of another signature, which sound otherwise
 
-    def copy(self) -> KeyGuidance:
+    def copy(self) -> Guidance:
         return copy.copy(self)
 
     def push(self, lexeme: str) -> None:
@@ -94,7 +105,7 @@ class KeyGuidance:
                 self.heard, self.sung = self.heard * 0.5 ** (1 / LISTENS) + note, self.sung + note
             self.alter = None
 
-    def behind(self, text: str) -> KeyGuidance:
+    def behind(self, text: str) -> Guidance:
         """One of its own that has followed a text from here on."""
         out = self.copy()
         for lexeme in cut(text):
@@ -123,16 +134,28 @@ class KeyGuidance:
             return None
         return KEYS.index((key[0], "minor" if PROFILES[key[1]] is MINOR else "major"))
 
-    def guided(self, logits: Any, ids: Any) -> Any:
-        """The logits of some tokens, (choices,), the pitches among them led home."""
-        target, places = self._target(), self.places[ids]
+    def guided(self, logits: Any, ids: Any, forbidden: Sequence[int] = ()) -> Any:
+        """The logits of some tokens, (choices,), the pitches among them led.
+
+        forbidden: ids of those that strict voice leading refuses
+        """
+        places = self.places[ids]
         pitches = places >= 0
-        if target is None or pitches.sum() < 2:
+        if pitches.sum() < 2:
             return logits
-        believed = DEPENDENCE * (_LIKELY @ self.heard)
-        believed = np.exp(believed - believed.max())
-        pull = self.strength * (_LIKELY[target] - np.log(believed @ _SHARES / believed.sum()))[places[pitches]]
+        pull = self.strength * (self._home(places[pitches]) - FORBIDDEN * np.isin(ids[pitches], forbidden))
+        if not pull.any():
+            return logits
         meant = np.exp(logits[pitches] - logits[pitches].max(), dtype=np.float64)
         out = np.array(logits, np.float64)
         out[pitches] += pull - np.log((meant * np.exp(pull)).sum() / meant.sum())
         return out
+
+    def _home(self, places: Any) -> Any:
+        """What leads some places home, (places,), in nats; nothing where no key is said."""
+        target = self._target()
+        if target is None:
+            return np.zeros(len(places))
+        believed = DEPENDENCE * (_LIKELY @ self.heard)
+        believed = np.exp(believed - believed.max())
+        return (_LIKELY[target] - np.log(believed @ _SHARES / believed.sum()))[places]

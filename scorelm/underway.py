@@ -14,7 +14,7 @@ from scorelm.bound.strict import PATIENCE
 from scorelm.bound.strict import strict as strictly
 from scorelm.bound.walk import Ids
 from scorelm.errors import ConfigError, FormatError
-from scorelm.guidance import KeyGuidance
+from scorelm.guidance import Guidance, are_parallel
 from scorelm.notation.canonical import Canonical
 from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import FINAL, cut, joined
@@ -169,7 +169,7 @@ class Text:
         guidance: float = 0.0,
     ) -> None:
         """again: how many times a measure may be begun anew
-        guidance: how firmly the text is held to the key that it says
+        guidance: how firmly the text is held to the key that it says, and its singers apart
         """
         self.student = student
         self.sampling = sampling
@@ -195,7 +195,9 @@ class Text:
         led_to_an_end = guidance and measures is None and not self.plan.closed and isinstance(tokens, LexemeTokens)
         self.final = tokens.single.get(FINAL) if led_to_an_end else None
         if strict or self.guide:
-            sound = strictly(sound, text[:at], tuple(lines(strip(plan.score))) if plan else (), bool(begun), strict)
+            known = tuple(lines(strip(plan.score) if plan else score))
+            self.apart = not (strict or are_parallel(known))
+            sound = strictly(sound, text[:at], known if plan else (), bool(begun), strict)
         try:
             self.walk = tokens.walk(sound, begun)
         except ValueError as error:
@@ -237,12 +239,12 @@ class Text:
             return None
         return max(LONGER * max(sizes), SHORT * sum(part.staves for part in parts))
 
-    def _guide(self, before: str, strength: float) -> KeyGuidance | None:
+    def _guide(self, before: str, strength: float) -> Guidance | None:
         """What leads a text to the key that it says; none where what is given is in another one."""
         tokens = self.student.tokens
         if not strength or not isinstance(tokens, LexemeTokens):
             return None
-        guide = KeyGuidance(tokens.tokens, strength)
+        guide = Guidance(tokens.tokens, strength)
         given = guide.behind(write(strip(self.plan.score)) if self.plan.score.measures else before)
         guide.assumed = given.likeliest()
         return guide.behind(before) if given.keeps_home() else None
@@ -276,8 +278,7 @@ class Text:
             fewer = ids[self.plain[ids]]
             ids = fewer if len(fewer) else ids
         found = logits[ids]
-        led = self._led_to_an_end(self.guide.guided(found, ids) if self.guide else found, ids)
-        chosen = self.sampling.choose(led, self.chance) if len(ids) > 1 else 0
+        chosen = self.sampling.choose(self._led(found, ids), self.chance) if len(ids) > 1 else 0
         everything = log_sum(logits)
         left = log_sum(found) - everything
         if not self._asked_for(ids):
@@ -289,8 +290,10 @@ class Text:
         self.push(int(ids[chosen]))
         return True
 
-    def _led_to_an_end(self, logits: Logits, ids: Ids) -> Logits:
-        """A text that goes on and on, as a model does that hardly knows such music, is drawn to its end."""
+    def _led(self, logits: Logits, ids: Ids) -> Logits:
+        """By guidance. A text that goes on and on, as a model does that hardly knows such music, is drawn to its end."""
+        if self.guide:
+            logits = self.guide.guided(logits, ids, self.walk.forbidden if self.apart else ())
         beyond = self.whole.count("|") - 1 - self.given - PATIENCE
         if self.final is None or beyond <= 0:
             return logits

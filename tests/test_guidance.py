@@ -11,7 +11,7 @@ from scorelm.analysis.tonality import declared, ends_on_tonic, estimated
 from scorelm.bound.home import Home
 from scorelm.errors import ConfigError
 from scorelm.generation import SHIPPED, Student
-from scorelm.guidance import KeyGuidance
+from scorelm.guidance import Guidance, are_parallel
 from scorelm.notation.lexemes import cut
 from scorelm.notation.reader import parse
 from scorelm.notation.sound import sound_problems
@@ -30,14 +30,14 @@ def shipped() -> Student:
     return Student(SHIPPED)
 
 
-def behind(text: str, strength: float = 2.0) -> KeyGuidance:
-    out = KeyGuidance(TOKENS, strength)
+def behind(text: str, strength: float = 2.0) -> Guidance:
+    out = Guidance(TOKENS, strength)
     for lexeme in cut(text):
         out.push(lexeme)
     return out
 
 
-def chances(guide: KeyGuidance) -> dict[str, float]:
+def chances(guide: Guidance) -> dict[str, float]:
     """How likely each token is, where the model means all of them alike."""
     found = np.exp(guide.guided(np.zeros(len(TOKENS)), np.arange(len(TOKENS))))
     return dict(zip(NAMES, (found / found.sum()).tolist()))
@@ -110,12 +110,38 @@ def test_where_no_mode_is_said_the_notes_that_are_given_tell_it() -> None:
 
 
 def test_who_is_guided(shipped: Student) -> None:
-    def guide(prompt: str, guidance: float = 2.0) -> KeyGuidance | None:
+    def guide(prompt: str, guidance: float = 2.0) -> Guidance | None:
         return Text(shipped, prompt, None, 8, Sampling(), False, guidance=guidance).guide
 
     assert guide("|") and not guide("|", 0)
     assert guide(A_MINOR + IN_A_MINOR) and not guide(C_MAJOR + IN_A_MINOR)
     assert guide('|\nK0T4:4P"A"' + IN_A_MINOR).assumed == (0, "minor")
+
+
+def test_what_strict_voice_leading_refuses_is_less_likely() -> None:
+    logits, ids = np.arange(len(TOKENS), dtype=np.float32), np.arange(len(TOKENS))
+    unsaid = behind('|\nK0T4:4P"A"GCEG|\n')
+    found = unsaid.guided(logits, ids, [NAMES["G"], NAMES["A"]])
+    pitches = unsaid.places >= 0
+    assert np.exp(found[pitches]).sum() == pytest.approx(np.exp(logits[pitches]).sum())
+    assert (found[~pitches] == logits[~pitches]).all()
+    fallen = found - logits
+    assert fallen[NAMES["C"]] - fallen[NAMES["G"]] == pytest.approx(unsaid.strength)
+    assert fallen[NAMES["G"]] == pytest.approx(fallen[NAMES["A"]])
+    both = behind(A_MINOR + IN_C)
+    away = both.guided(logits, ids, [NAMES["G"]]) - both.guided(logits, ids)
+    assert away[NAMES["C"]] - away[NAMES["G"]] == pytest.approx(both.strength)
+
+
+def test_singers_who_go_together_in_what_is_given_may_go_on_so(shipped: Student, chorales: list[str]) -> None:
+    doubled = '|\nK0!major!T4:4P"Soprano"cdef;P"Alto"CDEF|\n' + "gfed;GFED|\n" * 3
+    assert are_parallel(lines(parse(doubled)))
+    assert not any(are_parallel(lines(parse(text))) for text in chorales)
+
+    def apart(prompt: str) -> bool:
+        return Text(shipped, prompt, None, 8, Sampling(), False, guidance=2.0).apart
+
+    assert apart("|") and apart(doubled.split("gfed")[0].replace("F|", "E|")) and not apart(doubled)
 
 
 @pytest.mark.parametrize("wrong", [-1.0, 11.0, float("nan")])

@@ -105,6 +105,11 @@ class LexemeWalk:
     def against(self) -> int:
         return self.node.against
 
+    @property
+    def forbidden(self) -> Sequence[int]:
+        single = self.tokens.single
+        return [single[lexeme] for lexeme in self.node.forbidden if lexeme in single]
+
     def choices(self) -> Ids:
         if self.ended:
             return np.array([self.tokens.end])

@@ -7,8 +7,8 @@ against singers, instruments against instruments, which may play with a singer i
 sings one note at a time. Pitches are as written, transposing parts too.
 A rule that would leave no pitch is let go, triads first, then ranges; of the others the note counts (``against``). A text
 that may go on, and has not written ``PATIENCE`` measures, does not end away from home; else such an end counts, too, as
-it does in a text that is not led otherwise. In such a text a note counts, too, with which a singer goes on in octaves or
-unison with one above him, behind ``TOGETHER`` of them on end; not where what is given does so. Given notes are not judged.
+it does in a text that is not led otherwise; of that one, what the rule would refuse to singers is told (``forbidden``).
+Given notes are not judged.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ NONE: Lexemes = frozenset()
 TRIADS = (4, -3)  # a major and a minor third over the root, on the line of fifths
 PATIENCE = 32  # measures: a text that has written so many may end where it will
 AWAY = 5  # notes: what an end counts that is not at home
-TOGETHER = 8  # notes on end that singers may have in octaves or unison
 NEAR = 1e-6  # quarters: times are sums of floats
 
 
@@ -47,14 +46,11 @@ def strict(
 
     before: the text up to where the walk stands; given: lines of which some notes stand there already, later in the text
     begun: whether some of the next measure is written; the rule holds behind it
-    leads: the whole rule; else the text ends at home, and its voices go as they like, but not on end together
+    leads: the whole rule; else the text ends at home, and its voices go as they like
     """
     voices = Voices(given, leads)
-    together = 0
     for lexeme in cut(before):
         voices = voices.push(lexeme)
-        together = max(together, voices.together)
-    voices.lets_together = together > TOGETHER
     voices.holds, voices.written = not begun, 0
     return sound.narrowed(lambda node: led(node, voices))
 
@@ -100,8 +96,6 @@ class Voices:
         self.holds = True  # the rule
         self.written = 0  # measures that it held in
         self.against = 0  # notes of this measure that were written against it
-        self.doubled: dict[tuple[Place, Place], int] = {}  # notes on end that a singer sang as one above him did
-        self.lets_together = False  # it was so in what is given
 
     def push(self, lexeme: str) -> Voices:
         out = copy.copy(self)
@@ -166,21 +160,6 @@ class Voices:
             notes = (*notes, Note(before.now, self.clock.now, pitch))
         self.lines = {**self.lines, self.place: notes}
         self.tied = self.fermata = False
-        if self._role(self.place) and notes[-1].onset > before.now - NEAR:  # no next head of a tied note
-            self.doubled = {**self.doubled, **dict(self._doubling(notes[-1]))}
-
-    def _doubling(self, own: Note) -> Iterator[tuple[tuple[Place, Place], int]]:
-        """How many notes on end, this one the last, the singer here sang as each one above him did."""
-        for place, notes in self.lines.items():
-            if place[0] < self.place[0] and self._role(place):
-                pair = self.place, place
-                alike = (abs(n.onset - own.onset) < NEAR and (n.semitones - own.semitones) % 12 == 0 for n in notes)
-                yield pair, any(alike) * (self.doubled.get(pair, 0) + 1)
-
-    @property
-    def together(self) -> int:
-        """Notes on end that the singer here sang as one above him did."""
-        return max((count for (own, _), count in self.doubled.items() if own == self.place), default=0)
 
     def kept(self, allowed: Lexemes) -> tuple[Lexemes, bool]:
         """Those of some lexemes that lead well; or all, and True, where no pitch does."""
@@ -191,11 +170,21 @@ class Voices:
         pitches = allowed & PITCHES
         if len(pitches) < 2:
             return allowed, False
-        refused: Lexemes = frozenset().union(*(crossing | parallel for crossing, parallel in self._judged()))
+        refused = self._beside()
         for more in (self._out_of_range(), self._out_of_chord()):
             if pitches - refused - more:
                 refused |= more
         return (allowed - refused, False) if pitches - refused else (allowed, True)
+
+    def forbidden(self) -> Lexemes:
+        """The pitches that the rule would refuse to a singer of several."""
+        if not (self.holds and self._role(self.place) and self._choir()) or self.clock.in_string or self.clock.in_grace:
+            return NONE
+        return self._beside() | self._out_of_range() | self._out_of_chord()
+
+    def _beside(self) -> Lexemes:
+        """The pitches with which the line here would cross another one, or be parallel to it."""
+        return NONE.union(*(crossing | parallel for crossing, parallel in self._judged()))
 
     def ill_led(self) -> Lexemes:
         """The pitches with which a singer would leave his range, go parallel to another one, or rest on no triad, and
@@ -315,14 +304,15 @@ class Led(Node):
     def against(self) -> int:
         return self.voices.against
 
+    @property
+    def forbidden(self) -> Lexemes:
+        pitches = self.allowed & PITCHES
+        return pitches & self.voices.forbidden() if len(pitches) > 1 else NONE
+
     def push(self, lexeme: str) -> Node:
         voices = self.voices.push(lexeme)
         if lexeme in PITCHES:
             voices.against += self.lets_go
-            if voices.together > max(TOGETHER, self.voices.together):  # not the next head of a tied note
-                given = len(self.allowed & PITCHES) < 2
-                voices.against += not (given or voices.leads or voices.lets_together)
-                voices.lets_together |= given
         voices.against += AWAY * (lexeme == FINAL and not voices.at_home())
         return led(self.node.push(lexeme), voices)
 

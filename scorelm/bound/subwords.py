@@ -292,6 +292,8 @@ class SubwordTokens:
 
 
 class SubwordWalk:
+    forbidden: Sequence[int] = ()
+
     def __init__(self, tokens: SubwordTokens, readings: list[Reading]) -> None:
         self.tokens = tokens
         self.readings = readings

@@ -23,6 +23,10 @@ class Walk(Protocol):
     def against(self) -> int:
         """Notes of this measure that break a rule, since it left no others."""
 
+    @property
+    def forbidden(self) -> Sequence[int]:
+        """The ids that may come all the same, though a rule speaks against them; none where tokens are sub-words."""
+
     def choices(self) -> Ids:
         """The ids that may come, (choices,), each once."""
 
@@ -62,6 +66,7 @@ class Free:
 
     fits = False
     against = 0
+    forbidden: Sequence[int] = ()
 
     def __init__(self, ids: Ids, spelled: Sequence[tuple[str, ...]], end: int) -> None:
         self.ended = False

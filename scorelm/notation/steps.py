@@ -53,10 +53,11 @@ def ahead(local: Local, lexeme: str) -> Local:
 
 class Node:
     """A place in a text. allowed: what may come; room: as of a Local; against: notes of this measure that break a rule,
-    since it left no others."""
+    since it left no others; forbidden: what may come all the same, though a rule speaks against it."""
 
     __slots__ = ("_step", "allowed", "room")
     against = 0
+    forbidden: Lexemes = only()
 
     def __init__(self, allowed: Lexemes, step: Callable[[str], Node], room: int | None = None) -> None:
         self.allowed = allowed
