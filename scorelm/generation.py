@@ -18,7 +18,7 @@ import numpy as np
 
 from scorelm import underway
 from scorelm.bound.tokens import tokens_of_folder
-from scorelm.bound.walk import BoundTokens
+from scorelm.bound.walk import BoundTokens, meant
 from scorelm.errors import ConfigError
 from scorelm.notation.heard import Ear
 from scorelm.notation.lexemes import END_OF_TEXT, joined
@@ -270,28 +270,31 @@ class Student:
         context = Context(self)
         context.give("", later)
         context.recall = context.recall or (self.recall() if given else None)
-        ids: list[Shown] = []
+        shown: list[Shown] = []
         known = len(self.tokens.encode(given))
         for at, (token, lexemes) in enumerate([*self.tokens.encode(text), (self.tokens.end, (END_OF_TEXT,))]):
             context.append(token, lexemes, given=at < known)
             if token is not None:
-                ids.append(context.last())
+                shown.append(context.last())
         where = context.positions
         out: list[float] = []
         done, start = 1, 0
         walk = self.tokens.walk(Sound("|"), fresh=True) if bound else None
-        tokens = [token_of(shown) for shown in ids]
+        tokens = [token_of(one) for one in shown]
         if walk:
             walk.push(tokens[0])
-        while done < len(ids):
-            window = ids[start : start + underway.CONTEXT]
+        while done < len(shown):
+            window = shown[start : start + underway.CONTEXT]
             logits = self.reader.read(window[:-1], where[start : start + len(window) - 1])
             for at in range(done - start, len(window)):
                 row = logits[at - 1]
                 token = tokens[start + at]
-                out.append(log_sum(row[walk.choices()] if walk else row) - float(row[token]))
                 if walk:
+                    ids = walk.choices()
+                    row = meant(row, ids, walk.line_end())
                     walk.push(token)
+                    token = ids.tolist().index(token)
+                out.append(log_sum(row) - float(row[token]))
             done = start + len(window)
             start = done - underway.CONTEXT // 2
         return out

@@ -12,7 +12,7 @@ from scorelm.analysis.lines import lines
 from scorelm.bound.lexemes import LexemeTokens
 from scorelm.bound.strict import PATIENCE
 from scorelm.bound.strict import strict as strictly
-from scorelm.bound.walk import Ids
+from scorelm.bound.walk import Ids, meant
 from scorelm.errors import ConfigError, FormatError
 from scorelm.guidance import Guidance, are_parallel
 from scorelm.notation.canonical import Canonical
@@ -277,7 +277,7 @@ class Text:
                 return False
             fewer = ids[self.plain[ids]]
             ids = fewer if len(fewer) else ids
-        found = logits[ids]
+        found = meant(logits, ids, self.walk.line_end())
         chosen = self.sampling.choose(self._led(found, ids), self.chance) if len(ids) > 1 else 0
         everything = log_sum(logits)
         left = log_sum(found) - everything

@@ -20,6 +20,7 @@ from vllm import LLM, SamplingParams
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.sample.logits_processor import AdapterLogitsProcessor
 
+from scorelm.bound.processor import bound_logits
 from scorelm.bound.walk import Walk
 from scorelm.sampling import Sampling
 
@@ -48,10 +49,7 @@ class _Bound:
         for token in written[self.seen :]:
             self.walk.push(token)
         self.seen = len(written)
-        ids = torch.from_numpy(self.walk.choices()).to(logits.device)
-        out = torch.full_like(logits, -torch.inf)
-        out[ids] = logits[ids]
-        return out
+        return bound_logits(logits, self.walk)
 
 
 class VllmEngine:

@@ -6,20 +6,22 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import infer
 import scorelm.underway as underway
 from scorelm import extract
-from scorelm.bound.processor import SoundLogitsProcessor
+from scorelm.bound.lexemes import LexemeTokens
+from scorelm.bound.processor import SoundLogitsProcessor, bound_logits
 from scorelm.bound.strict import strict
 from scorelm.bound.subwords import SubwordTokens
 from scorelm.bound.tokens import bound_tokens
-from scorelm.bound.walk import BoundTokens, Walk
+from scorelm.bound.walk import BoundTokens, Walk, meant
 from scorelm.compose import Wish, generate
 from scorelm.errors import ConfigError, FormatError
-from scorelm.generation import Student
+from scorelm.generation import SHIPPED, Student
 from scorelm.notation.lexemes import cut
 from scorelm.notation.model import Part
 from scorelm.notation.plan import Plan
@@ -347,6 +349,74 @@ def test_what_may_not_come_has_no_share_of_the_bound_losses(kind: str, models: d
     assert sum(bound) < 0.9 * sum(free)
     with pytest.raises(ValueError, match="may not"):
         student.losses(PROMPT.replace("GABc", "GAB"), bound=True)
+
+
+# -- the ends of lines --------------------------------------------------------------------------------
+
+SONG = '|\nT2:4P"Voice"CD;P2"Piano"CD/C,D,|\n'
+
+
+@pytest.mark.parametrize(
+    ("begun", "end"),
+    [
+        ("C", None),  # the measure is not full
+        ("CD", ";"),
+        ("CD;CD", "/"),
+        ("CD;CD&hE", "/"),
+        ("CD;CD/hC,", "|"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["lexemes", "joined"])
+def test_the_parts_and_their_staves_tell_which_end_of_a_line_comes(
+    kind: str, begun: str, end: str | None, models: dict[str, Path]
+) -> None:
+    tokens = Student(models[kind]).tokens
+    assert isinstance(tokens, LexemeTokens)
+    walk = tokens.walk(Sound(SONG, measures=9), begun)
+    ids = walk.choices()
+    if end is None:
+        assert walk.line_end() is None
+        return
+    own, others = walk.line_end() or (0, ())
+    spelled = {tokens.text([i]) for i in others}
+    assert tokens.text([own]) == end and own in ids
+    assert {"/", ";", "|", "!end!"} - {end} <= spelled and not set(others) & set(ids.tolist())
+
+
+def test_where_it_is_open_how_many_parts_there_are_an_end_is_what_the_model_says(models: dict[str, Path]) -> None:
+    tokens = Student(models["lexemes"]).tokens
+    walk = tokens.walk(Sound("|", measures=9), 'T2:4P"Voice"CD')
+    assert {";", "|"} <= {tokens.text([int(i)]) for i in walk.choices()} and walk.line_end() is None
+    quoted = tokens.walk(Sound("|", measures=9), 'T2:4P"')
+    quoted.choices()
+    assert quoted.line_end() is None
+
+
+def test_who_means_one_end_of_a_line_means_the_one_that_may_come(models: dict[str, Path]) -> None:
+    student = Student(models["lexemes"])
+    tokens = student.tokens
+    assert isinstance(tokens, LexemeTokens)
+    walk = tokens.walk(Sound(SONG, measures=9), "CD;CD")
+    logits = np.zeros(len(tokens.tokens), np.float32)
+    logits[[tokens.single["|"], tokens.single[";"], tokens.single["-"]]] = 5.0, 4.0, 3.0
+    ids = walk.choices()
+    found = dict(zip([tokens.text([int(i)]) for i in ids], meant(logits, ids, walk.line_end()).tolist()))
+    _, others = walk.line_end() or (0, ())
+    assert found["-"] == 3 and found["&"] == 0
+    assert found["/"] == pytest.approx(np.log(np.exp(5) + np.exp(4) + len(others) - 2 + 1), abs=1e-4)
+    tensor = torch.from_numpy(logits)
+    left = bound_logits(tensor, walk)
+    assert left[ids].tolist() == pytest.approx(list(found.values()), abs=1e-4)
+    assert left.isfinite().sum() == len(ids) and tensor.tolist() == logits.tolist()
+
+
+def test_a_model_that_knows_choirs_ends_the_staves_of_a_piano() -> None:
+    shipped = Student(SHIPPED)
+    text = SONG.replace("T2:4", "K0!major!T2:4") + "EF;C+EF/C,A,|\nGE;C+EG/C,C,|\nhC;hE/hC,|\n"
+    lexemes = [lexemes for _, lexemes in shipped.tokens.encode(text)]
+    losses = zip(lexemes[1:], shipped.losses(text), shipped.losses(text, bound=True))
+    staves = [(free, bound) for lexeme, free, bound in losses if lexeme == ("/",)][1:]
+    assert all(bound < 0.5 < 2 < free for free, bound in staves)
 
 
 @pytest.mark.parametrize("kind", KINDS)

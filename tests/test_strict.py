@@ -259,6 +259,9 @@ class Broken:
     def choices(self) -> Ids:
         return np.array([1, 2])
 
+    def line_end(self) -> None:
+        return None
+
     def copy(self) -> Broken:
         return self
 

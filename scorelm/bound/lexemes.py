@@ -7,11 +7,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from scorelm.bound.walk import MOST_KEPT, Free, Ids
+from scorelm.bound.walk import MOST_KEPT, Free, Ids, LineEnd
 from scorelm.errors import ConfigError
-from scorelm.notation.lexemes import END_OF_TEXT, PADDING, cut, joined
+from scorelm.notation.lexemes import END_MARKS, END_OF_TEXT, PADDING, cut, joined, name_lexeme
 from scorelm.notation.sound import Fitted, Sound
 from scorelm.notation.steps import Lexemes, Node, only
+
+LINE_ENDS = ("/", ";", "|")  # of a staff, a part, a measure
+MEASURE_ENDS = tuple(name_lexeme(name) for name in END_MARKS)  # stand before a "|"
 
 
 class LexemeTokens:
@@ -38,6 +41,7 @@ class LexemeTokens:
         self._firsts = frozenset(self.pairs)
         self._kept: dict[Lexemes | tuple[Lexemes, ...], Ids] = {}
         self._beginning: dict[Lexemes, tuple[str, ...]] = {}
+        self._line_ends: dict[Lexemes, LineEnd | None] = {}
 
     def walk(self, sound: Sound, begun: str = "", fresh: bool = False) -> LexemeWalk:
         node = Node(only("|"), lambda _: sound.node) if fresh else sound.node
@@ -85,6 +89,16 @@ class LexemeTokens:
             found = self._kept[key] = np.array(sorted(ids), np.int64)
         return found
 
+    def line_end(self, allowed: Lexemes) -> LineEnd | None:
+        """See ``Walk.line_end``; None where it is open which of them comes."""
+        if allowed not in self._line_ends:
+            if len(self._line_ends) >= MOST_KEPT:
+                self._line_ends.clear()
+            here = [lexeme for lexeme in LINE_ENDS if lexeme in allowed and lexeme in self.single]
+            elsewhere = [self.single[x] for x in (*LINE_ENDS, *MEASURE_ENDS) if x in self.single and x not in allowed]
+            self._line_ends[allowed] = (self.single[here[0]], elsewhere) if len(here) == 1 else None
+        return self._line_ends[allowed]
+
     def _beginning_of(self, allowed: Lexemes) -> tuple[str, ...]:
         """Those of some lexemes that a pair begins with."""
         found = self._beginning.get(allowed)
@@ -120,6 +134,9 @@ class LexemeWalk:
             self._passed += (lexeme,)
             found = self.tokens.choices(self.node, self._quoted)
         return found
+
+    def line_end(self) -> LineEnd | None:
+        return None if self.ended or self._quoted else self.tokens.line_end(self.node.allowed)
 
     def push(self, token: int) -> Sequence[str]:
         if token == self.tokens.end and END_OF_TEXT in self.node.allowed:

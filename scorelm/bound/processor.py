@@ -18,6 +18,17 @@ from scorelm.notation.planned import EVER, walk_of
 from scorelm.notation.sound import Sound
 
 
+def bound_logits(logits: torch.Tensor, walk: Walk) -> torch.Tensor:
+    """(vocabulary,) with what a model means of the tokens that may come (see ``walk.meant``), and nothing of others."""
+    ids = torch.from_numpy(walk.choices()).to(logits.device)
+    out = torch.full_like(logits, -torch.inf)
+    out[ids] = logits[ids]
+    if line_end := walk.line_end():
+        own, others = line_end
+        out[own] = torch.logsumexp(logits[[own, *others]], 0)
+    return out
+
+
 class SoundLogitsProcessor(LogitsProcessor):  # type: ignore[misc]
     """Leaves those tokens alone that can still lead to a sound text.
 
@@ -44,7 +55,7 @@ class SoundLogitsProcessor(LogitsProcessor):  # type: ignore[misc]
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """ids (rows, time), scores (rows, vocabulary) -> scores (rows, vocabulary)"""
-        out = torch.full_like(scores, -torch.inf)
+        out = torch.empty_like(scores)
         walks = {}
         for number, row in enumerate(input_ids.cpu().numpy()):
             before = self._walks.get(row[:-1].tobytes())
@@ -54,8 +65,7 @@ class SoundLogitsProcessor(LogitsProcessor):  # type: ignore[misc]
                 walk = before.copy()
                 walk.push(int(row[-1]))
             walks[row.tobytes()] = walk
-            ids = torch.from_numpy(walk.choices()).to(scores.device)
-            out[number, ids] = scores[number, ids]
+            out[number] = bound_logits(scores[number], walk)
         self._walks = walks
         return out
 

@@ -306,6 +306,9 @@ class SubwordWalk:
     def choices(self) -> Ids:
         return np.array([self.tokens.end]) if self.ended else self.tokens.choices(self.readings)
 
+    def line_end(self) -> None:
+        return None
+
     def push(self, token: int) -> Sequence[str]:
         self.fits = False
         if token == self.tokens.end and any(END_OF_TEXT in r.node.allowed for r in self.readings if not r.begun):

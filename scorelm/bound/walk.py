@@ -10,6 +10,7 @@ import numpy as np
 from scorelm.notation.sound import Sound
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
+LineEnd = tuple[int, Sequence[int]]
 MOST_KEPT = 1 << 16  # sets of tokens that are remembered
 
 
@@ -30,11 +31,28 @@ class Walk(Protocol):
     def choices(self) -> Ids:
         """The ids that may come, (choices,), each once."""
 
+    def line_end(self) -> LineEnd | None:
+        """The token that ends a line of music here, where one may, and those that would end it elsewhere. Behind
+        ``choices``, which may move on."""
+
     def push(self, token: int) -> Sequence[str]:
         """Move on by a token; what is written by it, as lexemes are spelled. ValueError where it may not come."""
 
     def copy(self) -> Walk:
         """A walk of its own from here on; costs next to nothing."""
+
+
+def meant(logits: Any, ids: Ids, line_end: LineEnd | None) -> Any:
+    """What a model says, (vocabulary,), of the tokens that may come, (choices,).
+
+    Which of these ends a line of music, a staff's or a part's or the measure's, is known by its parts and their staves. A
+    model that has read little music of such parts, and means another one, means this one.
+    """
+    out = logits[ids]
+    if line_end:
+        own, others = line_end
+        out[ids == own] = np.logaddexp.reduce(logits[[own, *others]])
+    return out
 
 
 class BoundTokens(Protocol):
@@ -76,6 +94,9 @@ class Free:
 
     def choices(self) -> Ids:
         return self._ids
+
+    def line_end(self) -> None:
+        return None
 
     def push(self, token: int) -> Sequence[str]:
         self.ended = token == self._end
