@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     add("--top-k", type=int, default=0, help="choose among the K likeliest; default: 0, all")
     add("--top-p", type=float, default=0.95, help="choose among the likeliest that add up; default: 0.95")
     add("--min-p", type=float, default=0.0, help="only what is this likely beside the likeliest; default: 0")
-    add("--guidance", type=float, default=2.0, help="how firmly music keeps to its key; 0: as it likes; default: 2")
+    add("--guidance", type=float, default=2.0, help="how firmly key and voices are led; 0: as it likes; default: 2")
     add("--strict", action="store_true", help="voices led as a textbook asks, fermatas and the end on triads")
     add("--free", action="store_true", help="not bound to the grammar: texts as they come; how many are valid is said")
     add("--engine", default="numpy", help="numpy; transformers or vllm, which use a GPU; default: numpy")

@@ -63,7 +63,7 @@ class Wish:
     top_k: int = 0
     top_p: float = 0.95
     min_p: float = 0.0
-    guidance: float = GUIDANCE  # how firmly it is held to its key, and ends there; 0: as the model likes
+    guidance: float = GUIDANCE  # how firmly key and voice leading are kept; 0: as the model likes
     adapt: bool = False  # what is given is learnt first
     strict: bool = False  # voices led as a textbook asks, see ``bound.strict``
     free: bool = False  # not bound to the grammar: texts as they come, sound or not
@@ -158,7 +158,7 @@ class Wish:
             text = lead(prompt) if isinstance(prompt, Plan) else prompt
             return student.free(text, seeds=seeds, sampling=sampling)
         later = isinstance(prompt, Plan) and bool(prompt.free)
-        present = len(prompt.score.measures) if isinstance(prompt, Plan) else 0
+        present = len(prompt.score.measures) if isinstance(prompt, Plan) else prompt.count("|") - 1
         return student.write(
             prompt,
             seeds=seeds,

@@ -129,8 +129,8 @@ class Student:
             go on, the likeliest is kept; a piece comes as soon as all ways agree on it
         strict: no parallel fifths and octaves, no crossings, singers in their ranges, fermatas on triads, an end on the
             tonic (see ``bound.strict``)
-        guidance: how firmly the text is held to the major or minor key that it says, and ends there, and singers part
-            who go on in octaves; 0: as the model likes (see ``guidance``). Not where what is given is in another key, or
+        guidance: how firmly the text is held to the major or minor key that it says, and ends there, and singers to
+            strict voice leading; 0: as the model likes (see ``guidance``). Not where what is given is in another key, or
             tokens are sub-words; of what vLLM writes the end alone
         again: so many times a measure is begun anew at most, where the grammar turns it far from what the model means;
             None: 20. Not with several tries, which are chosen among, nor where parts or later measures are given, nor

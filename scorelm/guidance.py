@@ -5,7 +5,8 @@ listens beside it, who knows nothing but how often each degree of a major and of
 the last notes are likely in (naive Bayes). A pitch is made likelier by what it would say for the key that is asked for,
 less what it says for those that are heard: music that is at home is let alone, and the farther it has gone, the more it is
 drawn back. It is guidance by a discriminator (Yang & Klein, FUDGE, 2021), token by token. And where several sing, what
-strict voice leading would refuse them (``bound.strict``) is made less likely: Bach writes it, too, but seldom.
+strict voice leading would refuse them (``bound.strict``) is made less likely, the more of it there was of late: Bach writes
+it, too, but seldom.
 
 How likely all pitches are together does not change, so that values, rests and barlines come as the model
 means them.
@@ -34,7 +35,7 @@ SELDOM = 3e-4  # of all others
 PROFILES = {"major": MAJOR, "ionian": MAJOR, "minor": MINOR, "aeolian": MINOR}
 
 LISTENS = 32  # notes: behind so many a note counts half
-FORBIDDEN = 1.0  # nats by which a pitch is less likely that strict voice leading refuses, times the strength
+FORBIDDEN = 1.0  # nats that a pitch loses which strict voice leading refuses, as much more for each sung of late
 TOGETHER = 0.05  # of the pairs of voices that move together: where more are parallel in given music, so it is meant
 DEPENDENCE = 0.3  # what a note counts: its neighbours say much of the same
 
@@ -78,6 +79,7 @@ class Guidance:
         self.sung = self.heard  # all of them
         self.alter: int | None = None  # of a sign that is a lexeme of its own
         self.quoted = False
+        self.broken = 0.0  # notes that were forbidden, the older ones less
         self.part = 0
         self.elsewhere: frozenset[int] = frozenset()  # parts of another signature, which sound otherwise
 
@@ -100,6 +102,7 @@ class Guidance:
         elif lexeme in ALTER_OF:
             self.alter = ALTER_OF[lexeme]
         elif lexeme in PITCH_OF:
+            self.broken *= 0.5 ** (1 / LISTENS)
             if self.part not in self.elsewhere:
                 note = np.arange(len(self.sung)) == fifths_of(pitch_of(lexeme, self.alter)) - _LOWEST
                 self.heard, self.sung = self.heard * 0.5 ** (1 / LISTENS) + note, self.sung + note
@@ -143,7 +146,8 @@ class Guidance:
         pitches = places >= 0
         if pitches.sum() < 2:
             return logits
-        pull = self.strength * (self._home(places[pitches]) - FORBIDDEN * np.isin(ids[pitches], forbidden))
+        weight = FORBIDDEN * (1 + self.broken)
+        pull = self.strength * (self._home(places[pitches]) - weight * np.isin(ids[pitches], forbidden))
         if not pull.any():
             return logits
         meant = np.exp(logits[pitches] - logits[pitches].max(), dtype=np.float64)

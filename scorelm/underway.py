@@ -278,7 +278,8 @@ class Text:
             fewer = ids[self.plain[ids]]
             ids = fewer if len(fewer) else ids
         found = meant(logits, ids, self.walk.line_end())
-        chosen = self.sampling.choose(self._led(found, ids), self.chance) if len(ids) > 1 else 0
+        forbidden = self.walk.forbidden if self.guide and self.apart else ()
+        chosen = self.sampling.choose(self._led(found, ids, forbidden), self.chance) if len(ids) > 1 else 0
         everything = log_sum(logits)
         left = log_sum(found) - everything
         if not self._asked_for(ids):
@@ -288,12 +289,14 @@ class Text:
         self.weight += left
         self.nats += everything - float(found[chosen])
         self.push(int(ids[chosen]))
+        if self.guide:
+            self.guide.broken += int(ids[chosen]) in forbidden
         return True
 
-    def _led(self, logits: Logits, ids: Ids) -> Logits:
+    def _led(self, logits: Logits, ids: Ids, forbidden: Sequence[int]) -> Logits:
         """By guidance. A text that goes on and on, as a model does that hardly knows such music, is drawn to its end."""
         if self.guide:
-            logits = self.guide.guided(logits, ids, self.walk.forbidden if self.apart else ())
+            logits = self.guide.guided(logits, ids, forbidden)
         beyond = self.whole.count("|") - 1 - self.given - PATIENCE
         if self.final is None or beyond <= 0:
             return logits

@@ -295,6 +295,8 @@ def test_a_score_goes_on_for_more_than_a_closing_chord(untrained: Student, tmp_p
     for wish, kept in ({}, 4), ({"from_measure": 3}, 2):
         text = scorelm.generate(path, untrained, seed=seed, **wish)[0]
         assert len(parse(text).measures) >= kept + AT_LEAST
+    (text,) = scorelm.generate(PAIR.replace("!end!", ""), untrained, seed=seed)
+    assert len(parse(text).measures) >= 4 + AT_LEAST, "a text does as its file"
 
 
 def test_a_seed_repeats_in_every_mode_and_in_batches(untrained: Student) -> None:

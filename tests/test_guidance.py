@@ -128,6 +128,10 @@ def test_what_strict_voice_leading_refuses_is_less_likely() -> None:
     fallen = found - logits
     assert fallen[NAMES["C"]] - fallen[NAMES["G"]] == pytest.approx(unsaid.strength)
     assert fallen[NAMES["G"]] == pytest.approx(fallen[NAMES["A"]])
+    unsaid.broken = 1.0  # such a note was sung just now
+    again = unsaid.guided(logits, ids, [NAMES["G"]]) - logits
+    assert again[NAMES["C"]] - again[NAMES["G"]] == pytest.approx(2 * unsaid.strength)
+    assert 0.5 < unsaid.behind("GCEG|\n" * 4).broken < 1
     both = behind(A_MINOR + IN_C)
     away = both.guided(logits, ids, [NAMES["G"]]) - both.guided(logits, ids)
     assert away[NAMES["C"]] - away[NAMES["G"]] == pytest.approx(both.strength)
