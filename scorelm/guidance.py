@@ -8,8 +8,7 @@ drawn back. It is guidance by a discriminator (Yang & Klein, FUDGE, 2021), token
 strict voice leading would refuse them (``bound.strict``) is made less likely, the more of it there was of late: Bach writes
 it, too, but seldom.
 
-How likely all pitches are together does not change, so that values, rests and barlines come as the model
-means them.
+How likely all pitches are together does not change, so that values, rests and barlines come as the model means them.
 """
 
 from __future__ import annotations
